@@ -1,0 +1,99 @@
+"""What a certificate says of itself, read without `cryptography`: its 8 MiB are too many for the daemon."""
+
+import hashlib
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+COMMON_NAME: Final = bytes.fromhex("550403")  # OID 2.5.4.3, X.520
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """`fingerprint_sha256` is of the DER form in lower-case hex; `serial` a decimal string; times are UTC."""
+
+    name: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    fingerprint_sha256: str
+
+    def days_left(self, now: datetime) -> int:
+        """Whole days until it expires; negative when it has."""
+        return (self.not_after - now).days
+
+    @property
+    def renews_after(self) -> datetime:
+        """Two thirds of its life."""
+        return self.not_before + (self.not_after - self.not_before) * 2 / 3
+
+
+def first_pem(text: bytes) -> bytes | None:
+    """The first PEM certificate in the text, wherever it stands; None if there is none."""
+    found = _PEM.search(text)
+    return found.group(0) + b"\n" if found else None
+
+
+def parse(pem: bytes) -> Certificate:
+    """What the first PEM certificate of the text says (RFC 5280 §4.1).
+
+    Raises ValueError if there is none or it is not DER of that shape.
+    """
+    block = first_pem(pem)
+    if block is None:
+        raise ValueError("no PEM certificate")
+    der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
+    try:
+        [(_, certificate)] = _elements(der)
+        tbs = list(_elements(next(_elements(certificate))[1]))
+        if tbs[0][0] == _VERSION:
+            tbs = tbs[1:]
+        serial, _signature, _issuer, validity, subject = (content for _, content in tbs[:5])
+        begin, end = (_time(tag, content) for tag, content in _elements(validity))
+        return Certificate(
+            name=_common_name(subject),
+            serial=str(int.from_bytes(serial, "big")),
+            not_before=begin,
+            not_after=end,
+            fingerprint_sha256=hashlib.sha256(der).hexdigest(),
+        )
+    except (IndexError, StopIteration, UnicodeDecodeError) as error:
+        raise ValueError(f"not an X.509 certificate ({error})") from error
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and content of each DER element in a row (X.690 §8.1); raises ValueError if one is cut short."""
+    place = 0
+    while place < len(der):
+        tag, length, place = der[place], der[place + 1], place + 2
+        if length & 0x80:
+            size = length & 0x7F
+            length = int.from_bytes(der[place : place + size], "big")
+            place += size
+        if place + length > len(der):
+            raise ValueError("not an X.509 certificate (cut short)")
+        yield tag, der[place : place + length]
+        place += length
+
+
+def _time(tag: int, content: bytes) -> datetime:
+    text = content.decode("ascii")
+    if tag == _UTC_TIME:  # RFC 5280 §4.1.2.5.1: 50…99 are of the last century
+        text = ("19" if int(text[:2]) >= 50 else "20") + text
+    elif tag != _GENERALIZED_TIME:
+        raise ValueError(f"not an X.509 certificate (time of type {tag:#x})")
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _common_name(subject: bytes) -> str:
+    for _, relative in _elements(subject):
+        for _, attribute in _elements(relative):
+            (_, oid), (_, value) = _elements(attribute)
+            if oid == COMMON_NAME:
+                return value.decode("utf-8", "replace")
+    return ""

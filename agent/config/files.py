@@ -1,0 +1,93 @@
+"""TOML files in, one Config out, and every mistake reported in one pass with its path."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from agent.config.sections import SECTIONS, Config
+from agent.config.sensors import read_sensors
+from agent.config.tables import read_table, report_unknown
+from agent.errors import ConfigError
+
+DEFAULT_PATH: Final = Path("/etc/sensor-agent/config.toml")
+
+
+def load(path: Path = DEFAULT_PATH) -> Config:
+    """The configuration of `path` and of the drop-ins in `conf.d/*.toml` beside it, in name order.
+
+    Raises ConfigError with every problem found: unreadable files, TOML, types, ranges, unknown keys, duplicates.
+    """
+    problems: list[str] = []
+    merged: dict[str, Any] = {}
+    for file in (path, *sorted(path.parent.glob("conf.d/*.toml"))):
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            problems.append(f"{file}: cannot be read ({error.strerror})")
+        except UnicodeDecodeError as error:
+            problems.append(f"{file}: is not UTF-8 (byte {error.start})")
+        except tomllib.TOMLDecodeError as error:
+            problems.append(f"{file}: is not TOML: {error}")
+        else:
+            merged = merge(merged, table)
+    if problems:
+        raise ConfigError(problems, hint=f"mend {path}, then: sensor-agent check --offline --config {path}")
+    config = read(merged, problems)
+    if config is not None:
+        _check_files(config, problems)
+    if config is None or problems:
+        raise ConfigError(
+            [f"{path}: {problem}" for problem in problems],
+            hint=f"mend {path}, then: sensor-agent check --offline --config {path}",
+        )
+    return config
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`below` with the single keys of `above` laid over it; `[[sensors]]` tables of one name become one."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[name] = merge(old, value)
+        elif name == "sensors" and isinstance(old, list) and isinstance(value, list):
+            merged[name] = _merge_sensors(old, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _merge_sensors(below: list[Any], above: list[Any]) -> list[Any]:
+    merged = list(below)
+    places = {table.get("name"): place for place, table in enumerate(below) if isinstance(table, dict)}
+    for table in above:
+        place = places.get(table.get("name")) if isinstance(table, dict) else None
+        if place is None:
+            merged.append(table)
+        else:
+            merged[place] = merged[place] | table
+    return merged
+
+
+def read(table: Mapping[str, Any], problems: list[str]) -> Config | None:
+    """The configuration of a parsed TOML document; None if `problems` grew."""
+    before = len(problems)
+    report_unknown(table, (*SECTIONS, "sensors"), "", problems)
+    sections = {name: read_table(cls, table.get(name, {}), name, problems) for name, cls in SECTIONS.items()}
+    sensors = read_sensors(table.get("sensors", []), problems)
+    return Config(sensors=sensors, **sections) if len(problems) == before else None  # type: ignore[arg-type]
+
+
+def _check_files(config: Config, problems: list[str]) -> None:
+    """Without these no line can ever come up, so they are mistakes of the configuration, not of the weather."""
+    for where, file in (("uplink.ca_file", config.uplink.ca_file), ("enroll.ca_file", config.enroll.ca_file)):
+        if not file:
+            continue
+        try:
+            text = Path(file).read_bytes()
+        except OSError as error:
+            problems.append(f"{where}: cannot be read, {error.strerror} (got {file!r})")
+            continue
+        if b"-----BEGIN CERTIFICATE-----" not in text:
+            problems.append(f"{where}: holds no PEM certificate (got {file!r})")

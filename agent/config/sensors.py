@@ -1,0 +1,134 @@
+"""The `[[sensors]]` tables: which keys a driver takes, and that no two name the same thing."""
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.config.tables import REQUIRED, between, key, matches, read_table
+from agent.sensors.chips import CHIPS
+from agent.sensors.ds18b20 import FAMILIES
+from agent.sensors.ds18b20 import RATED_CELSIUS as ONE_WIRE_RATED
+
+DRIVERS: Final = (*FAMILIES, *CHIPS, "kernel", "simulated")
+_COMMON: Final = {"name", "driver", "interval_seconds", "offset_celsius", "min_celsius", "max_celsius"}
+
+
+@dataclass(frozen=True, slots=True)
+class SensorConfig:
+    """One sensor. `id` is a 1-Wire ROM id; `bus` and `address` are of I2C (address -1: the chip's usual one);
+    `device` is of the kernel driver; `celsius`, `swing_celsius` and `period_seconds` are of the simulated one.
+    """
+
+    name: str = key(REQUIRED, matches(r"[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}", "1 to 64 letters, digits and ` _.:/-`"))
+    driver: str = key(REQUIRED)
+    id: str = key("", matches(r"[0-9a-f]{2}-[0-9a-f]{12}", 'a ROM id as "28-00000586475d"'))
+    bus: int = key(1, between(0, 255))
+    address: int = key(-1, between(0x08, 0x77))
+    device: str = key("", matches(r"[^\x00-\x1f/]{1,64}", 'a device name as "cpu-thermal" or "1-0048"'))
+    interval_seconds: float = key(60.0, between(1, 86400))
+    offset_celsius: float = key(0.0, between(-100, 100))
+    min_celsius: float | None = key(None, between(-300, 2000))
+    max_celsius: float | None = key(None, between(-300, 2000))
+    celsius: float = key(20.0, between(-55, 125))
+    swing_celsius: float = key(2.0, between(0, 90))
+    period_seconds: float = key(3600.0, between(1, 31_536_000))
+
+
+def read_sensors(tables: Any, problems: list[str]) -> tuple[SensorConfig, ...]:
+    """The sensors in the order they are written; what is wrong with them is added to `problems`."""
+    if not isinstance(tables, list):
+        problems.append(f"sensors: must be [[sensors]] tables (got {tables!r})")
+        return ()
+    sensors = []
+    seen: dict[tuple[str, object], str] = {}
+    for place, table in enumerate(tables):
+        path = f"sensors[{place}]"
+        sensor = read_table(SensorConfig, table, path, problems)
+        if sensor is None:
+            continue
+        if sensor.driver not in DRIVERS:
+            problems.append(_unknown_driver(sensor.driver, path))
+            continue
+        problems += _misplaced_keys(sensor, table, path)
+        problems += _range_problems(sensor, path)
+        for what, value in _claims(sensor):
+            earlier = seen.setdefault((what, value), path)
+            if earlier != path:
+                problems.append(f"{path}.{what}: is that of {earlier} already (got {value!r})")
+        sensors.append(sensor)
+    return tuple(sensors)
+
+
+def address_of(sensor: SensorConfig) -> int:
+    """The 7-bit address: the configured one, else the chip's usual one."""
+    return sensor.address if sensor.address >= 0 else CHIPS[sensor.driver].address
+
+
+def _unknown_driver(driver: str, path: str) -> str:
+    near = difflib.get_close_matches(driver, DRIVERS, n=1)
+    return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {driver!r})"
+
+
+def _driver_keys(driver: str) -> Collection[str]:
+    if driver in FAMILIES:
+        return ("id",)
+    if driver in CHIPS:
+        return ("bus", "address")
+    return ("device",) if driver == "kernel" else ("celsius", "swing_celsius", "period_seconds")
+
+
+def _misplaced_keys(sensor: SensorConfig, table: dict[str, Any], path: str) -> list[str]:
+    allowed = _driver_keys(sensor.driver)
+    problems = [
+        f"{path}.{name}: driver {sensor.driver!r} takes no such key (got {table[name]!r})"
+        for name in table
+        if name not in _COMMON and name not in allowed
+    ]
+    problems += [
+        f"{path}.{name}: is required by driver {sensor.driver!r}"
+        for name in ("id", "device")
+        if name in allowed and name not in table
+    ]
+    if "id" in table and sensor.driver in FAMILIES and int(sensor.id[:2], 16) != FAMILIES[sensor.driver]:
+        family = f"{FAMILIES[sensor.driver]:02x}-…"
+        problems.append(f"{path}.id: the family of driver {sensor.driver!r} is {family} (got {sensor.id!r})")
+    if sensor.driver in CHIPS and address_of(sensor) not in CHIPS[sensor.driver].addresses:
+        known = ", ".join(f"{address:#04x}" for address in CHIPS[sensor.driver].addresses)
+        problems.append(f"{path}.address: a {sensor.driver} is at one of {known} (got {sensor.address:#04x})")
+    return problems
+
+
+def rated_celsius(driver: str) -> tuple[float, float] | None:
+    """The range that a driver's chips are rated for; None where the device decides (kernel)."""
+    if driver in FAMILIES:
+        return ONE_WIRE_RATED
+    if driver in CHIPS:
+        return CHIPS[driver].rated_celsius
+    return (-55.0, 125.0) if driver == "simulated" else None
+
+
+def _range_problems(sensor: SensorConfig, path: str) -> list[str]:
+    problems = []
+    low, high = sensor.min_celsius, sensor.max_celsius
+    rated = rated_celsius(sensor.driver)
+    for name, value in (("min_celsius", low), ("max_celsius", high)):
+        if rated and value is not None and not rated[0] <= value <= rated[1]:
+            problems.append(
+                f"{path}.{name}: may only narrow the rated {rated[0]:g}…{rated[1]:g} °C of {sensor.driver} (got {value:g})"
+            )
+    if low is not None and high is not None and low >= high:
+        problems.append(f"{path}.min_celsius: must be below max_celsius {high:g} (got {low:g})")
+    return problems
+
+
+def _claims(sensor: SensorConfig) -> list[tuple[str, object]]:
+    """What no second sensor may have: the name, and the place where it is read."""
+    claims: list[tuple[str, object]] = [("name", sensor.name)]
+    if sensor.driver in FAMILIES:
+        claims.append(("id", sensor.id))
+    elif sensor.driver in CHIPS:
+        claims.append(("address", f"{address_of(sensor):#04x} on i2c-{sensor.bus}"))
+    elif sensor.driver == "kernel":
+        claims.append(("device", sensor.device))
+    return claims

@@ -1,0 +1,111 @@
+"""A TOML table into a frozen dataclass: types, checks, unknown keys; every problem collected with its path."""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeVar
+
+Check = Callable[[Any], str | None]
+"""Given a value of the right type, what is wrong with it ("must be …"), or None."""
+
+T = TypeVar("T")
+
+REQUIRED: Final = dataclasses.MISSING
+
+TYPE_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def key(default: Any, *checks: Check) -> Any:
+    """A dataclass field with its default (REQUIRED: the key must be given) and the checks its value must pass."""
+    return dataclasses.field(default=default, metadata={"checks": checks})
+
+
+def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | None:
+    """The dataclass made from the table, or None if `problems` grew.
+
+    `path` is where the table stands (`uplink`, `sensors[1]`); nested dataclasses are nested tables.
+    """
+    if not isinstance(table, Mapping):
+        problems.append(f"{path}: must be a table (got {table!r})")
+        return None
+    before = len(problems)
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    report_unknown(table, fields, path, problems)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        where = f"{path}.{name}" if path else name
+        if name not in table:
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                problems.append(f"{where}: is required")
+            continue
+        hint, value = hints[name], table[name]
+        if dataclasses.is_dataclass(hint):
+            values[name] = read_table(typing.cast("type[Any]", hint), value, where, problems)
+            continue
+        typed, wrong = _typed(hint, value)
+        if wrong is None:
+            wrong = next(filter(None, (check(typed) for check in field.metadata.get("checks", ()))), None)
+        if wrong is not None:
+            problems.append(f"{where}: {wrong} (got {value!r})")
+        values[name] = typed
+    return cls(**values) if len(problems) == before else None
+
+
+def report_unknown(table: Mapping[str, Any], known: Collection[str], path: str, problems: list[str]) -> None:
+    """Add a problem for each key of the table that is not known, with the nearest one that is."""
+    for name in table:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            where = f"{path}.{name}" if path else name
+            problems.append(f"{where}: unknown key" + (f", did you mean {near[0]!r}?" if near else ""))
+
+
+def _typed(hint: Any, value: Any) -> tuple[Any, str | None]:
+    """The value as the hint wants it (a whole number is a float too, a list is a tuple), and what is wrong."""
+    if isinstance(hint, types.UnionType):  # X | None: TOML has no null, so only X can be written
+        hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        if not isinstance(value, list) or not all(_is(item, each) for each in value):
+            return value, f"must be a list, each {TYPE_NAMES[item]}"
+        return tuple(value), None
+    if not _is(hint, value):
+        return value, f"must be {TYPE_NAMES[hint]}"
+    return (float(value) if hint is float else value), None
+
+
+def _is(kind: type, value: Any) -> bool:
+    if isinstance(value, bool):  # bool is an int to Python, not to a reader of TOML
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def between(low: float, high: float) -> Check:
+    """Passes numbers of the closed range; NaN and the infinities fail."""
+    return lambda value: None if low <= value <= high else f"must be between {low:g} and {high:g}"
+
+
+def one_of(*allowed: str) -> Check:
+    """Passes the listed words."""
+    return lambda value: None if value in allowed else "must be " + " or ".join(f'"{word}"' for word in allowed)
+
+
+def each(check: Check) -> Check:
+    """Passes a list whose every item passes `check`, and in which none stands twice."""
+
+    def passes(values: tuple[Any, ...]) -> str | None:
+        if len(set(values)) != len(values):
+            return "must not name anything twice"
+        return next(filter(None, map(check, values)), None)
+
+    return passes
+
+
+def matches(pattern: str, description: str) -> Check:
+    """Passes strings that match the whole pattern; `description` ends the sentence "must be …"."""
+    compiled = re.compile(pattern)
+    return lambda value: None if compiled.fullmatch(value) else f"must be {description}"

@@ -1,0 +1,133 @@
+"""The pair that the device shows: where it is, whether it loads, what the certificate says. Reads only.
+
+A key is never parsed here: it may be one that only OpenSSL can open (a TPM's), so `ssl` is asked whether the
+pair loads. Who makes and switches pairs is `identity_store`.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from agent.certificate import Certificate, parse
+
+CREDENTIAL_NAMES: Final = ("sensor.pem", "sensor-key.pem")
+
+
+class IdentityState(StrEnum):
+    """In the words of `status`."""
+
+    MISSING = "missing"
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`pair` is (certificate file, key file), given when it loads. `fix` is the next command when it does not."""
+
+    state: IdentityState
+    pair: tuple[str, str] | None = None
+    certificate: Certificate | None = None
+    detail: str = ""
+    fix: str = ""
+
+
+def paths(cert_file: str, key_file: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The two files to look at: systemd's credentials when the unit passes them, else the configured ones.
+
+    The configured names are links through `current`, so they are resolved once and both from one generation:
+    two links followed one after the other gave a mismatched pair in a third of the loads under a fast writer.
+    """
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if directory:
+        credentials = tuple(f"{directory}/{name}" for name in CREDENTIAL_NAMES)
+        if all(map(os.path.exists, credentials)):
+            return credentials[0], credentials[1]
+    for _ in range(3):  # a switch between the two calls shows in the directories
+        cert, key = os.path.realpath(cert_file), os.path.realpath(key_file)
+        linked = os.path.islink(cert_file) and os.path.islink(key_file)
+        if not linked or os.path.dirname(cert) == os.path.dirname(key):
+            break
+    return cert, key
+
+
+def signature(files: tuple[str, str]) -> tuple[tuple[int, int, int] | None, ...]:
+    """Changes whenever one of the files is replaced or written; None for one that is not there."""
+
+    def of(file: str) -> tuple[int, int, int] | None:
+        try:
+            status = Path(file).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    return tuple(map(of, files))
+
+
+def load(files: tuple[str, str], *, now: datetime) -> Identity:
+    """What the two files amount to; never raises for what they contain or lack."""
+    cert_file, key_file = files
+    try:
+        text = Path(cert_file).read_bytes()
+    except FileNotFoundError:
+        return Identity(IdentityState.MISSING, detail=f"no certificate at {cert_file}", fix="sensor-agent enroll")
+    except OSError as error:
+        return _unreadable(cert_file, error)
+    if b"-----BEGIN" not in text:  # what the unit's SetCredential= default says
+        return Identity(IdentityState.MISSING, detail="not enrolled yet", fix="sensor-agent enroll")
+    if not Path(key_file).exists():
+        return Identity(IdentityState.MISSING, detail=f"no key at {key_file}", fix="sensor-agent enroll")
+    try:
+        certificate = parse(text)
+    except ValueError as error:
+        return Identity(IdentityState.BROKEN, detail=f"{cert_file}: {error}", fix="sensor-agent enroll --force")
+    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        trial.load_cert_chain(cert_file, key_file, password="")
+    except ssl.SSLError as error:
+        return Identity(
+            IdentityState.BROKEN,
+            certificate=certificate,
+            detail=_explain(error, files),
+            fix="sensor-agent enroll --force",
+        )
+    except OSError as error:
+        return _unreadable(key_file, error)
+    if certificate.not_after <= now:
+        detail = f"the certificate expired on {certificate.not_after:%Y-%m-%d}"
+        return Identity(IdentityState.EXPIRED, files, certificate, detail, "sensor-agent enroll --force")
+    return Identity(IdentityState.ACTIVE, files, certificate)
+
+
+def _explain(error: ssl.SSLError, files: tuple[str, str]) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"the certificate {files[0]} is not for the key {files[1]}"
+    return f"{files[0]} and {files[1]} do not load: {error.reason or error}"
+
+
+def _unreadable(file: str, error: OSError) -> Identity:
+    return Identity(
+        IdentityState.BROKEN, detail=f"{file} cannot be read: {error.strerror or error}", fix=f"namei -l {file}"
+    )
+
+
+def exposed(key_file: str) -> str | None:
+    """A warning when others may read or write the key; None when all is well or systemd passes it."""
+    try:
+        mode = Path(key_file).stat().st_mode & 0o777
+    except OSError:
+        return None
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if directory and key_file.startswith(f"{directory}/"):
+        return None
+    return (
+        f"{key_file} may be read or written by others (mode {mode:04o}); chmod 0600 {key_file}"
+        if mode & 0o027
+        else None
+    )

@@ -1,0 +1,77 @@
+"""One temperature with its origin and its instant, and the form it takes on the wire."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+LATEST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that four digits can name
+MILLI_LIMIT: Final = 10_000_000  # ±10,000 °C: beyond any sensor, well within a JSON double
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`milli_celsius` is thousandths of a degree Celsius, `unix_seconds` the UTC second of the sampling instant.
+
+    Integers, because the wire carries three decimals and whole seconds: what is stored is what is sent.
+    Raises ValueError outside 1970…9999 or ±10,000 °C.
+    """
+
+    sensor: str
+    milli_celsius: int
+    unix_seconds: int
+
+    def __post_init__(self) -> None:
+        if not -MILLI_LIMIT <= self.milli_celsius <= MILLI_LIMIT:
+            raise ValueError(
+                f"reading of {self.sensor}: {self.milli_celsius} thousandths of a degree is no temperature"
+            )
+        if not 0 <= self.unix_seconds <= LATEST_SECOND:
+            raise ValueError(f"reading of {self.sensor}: second {self.unix_seconds} is outside 1970…9999")
+
+    @property
+    def celsius(self) -> float:
+        """Degrees Celsius."""
+        return self.milli_celsius / 1000
+
+    @property
+    def time(self) -> str:
+        """UTC of the sampling instant, as the wire has it."""
+        return utc_text(self.unix_seconds)
+
+
+def milli(celsius: float) -> int:
+    """Thousandths of a degree, rounded half to even.
+
+    Raises ValueError for NaN and the infinities: they would leave as a poisoned body.
+    """
+    if not math.isfinite(celsius):
+        raise ValueError(f"{celsius} is no temperature")
+    return round(celsius * 1000)
+
+
+def utc_text(unix_seconds: float) -> str:
+    """`YYYY-MM-DDTHH:MM:SSZ` (RFC 3339 §5.6, no fraction): what every `Date.parse` reads as UTC."""
+    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def decimal(milli_celsius: int) -> str:
+    """Plain decimal with at most three places, no exponent, and no negative zero."""
+    sign = "-" if milli_celsius < 0 else ""
+    whole, thousandths = divmod(abs(milli_celsius), 1000)
+    return f"{sign}{whole}" + (f".{thousandths:03d}".rstrip("0") if thousandths else "")
+
+
+def body(reading: Reading, *, temperature_as: str, extra: Mapping[str, str | int] | None = None) -> bytes:
+    """The JSON body of one POST; the same reading gives the same bytes on every try.
+
+    A string by default, because the tutorial's Worker refuses the number 0 (`val.temperature && val.time`).
+    """
+    text = decimal(reading.milli_celsius)
+    temperature: str | float = text
+    if temperature_as == "number":
+        temperature = float(text) if "." in text else int(text)
+    fields: dict[str, str | float] = {"temperature": temperature, "time": reading.time, **(extra or {})}
+    return json.dumps(fields, allow_nan=False).encode()

@@ -1,0 +1,7 @@
+"""The spool: readings on flash between sampling and delivery. The only package that talks to SQLite."""
+
+from agent.spool.bounds import Limits
+from agent.spool.queue import Counts, Spool
+from agent.spool.row import Spooled
+
+__all__ = ["Counts", "Limits", "Spool", "Spooled"]

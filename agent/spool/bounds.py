@@ -1,0 +1,47 @@
+"""What leaves when the spool is full: by age, then by count; every reading that leaves here is counted."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+LIVE: Final = "seq > :floor"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`window_seconds` is how long a reading may wait in memory for its commit (0: committed on return)."""
+
+    max_readings: int = 300_000
+    max_age_seconds: float = 365 * 86_400.0
+    thin: bool = False
+    window_seconds: float = 0.0
+
+
+def too_old(db: sqlite3.Connection, *, floor: int, before: int) -> int:
+    """Delete the readings stamped before that UTC second; gives how many. One index look when there are none."""
+    oldest = db.execute(
+        f"SELECT seconds, boot FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1", {"floor": floor}
+    ).fetchone()
+    if oldest is None or oldest[1] or oldest[0] >= before:
+        return 0
+    sql = f"DELETE FROM reading WHERE {LIVE} AND boot = 0 AND seconds < :before"  # noqa: S608 - constant
+    return db.execute(sql, {"floor": floor, "before": before}).rowcount
+
+
+def too_many(db: sqlite3.Connection, *, floor: int, excess: int) -> int:
+    """Delete the `excess` oldest readings; gives how many went."""
+    sql = (
+        f"DELETE FROM reading WHERE {LIVE} AND seq <= "  # noqa: S608 - constant
+        f"(SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT :excess))"
+    )
+    return db.execute(sql, {"floor": floor, "excess": excess}).rowcount
+
+
+def thin(db: sqlite3.Connection, *, floor: int, pending: int) -> int:
+    """Delete every second reading of each sensor in the older half, so that an outage keeps its shape."""
+    sql = (
+        f"DELETE FROM reading WHERE {LIVE} AND seq IN (SELECT seq FROM (SELECT seq, row_number() OVER"  # noqa: S608
+        f" (PARTITION BY sensor ORDER BY seq) AS place FROM reading WHERE {LIVE} AND seq <="
+        f" (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1 OFFSET :half)) WHERE place % 2 = 0)"
+    )
+    return db.execute(sql, {"floor": floor, "half": pending // 2}).rowcount
