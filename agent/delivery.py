@@ -98,12 +98,10 @@ class Line:
                 return self._enter(
                     LineState.BACKOFF, now, failures=self.failures + 1, not_before=max(paced, now + wait)
                 )
-            case Verdict.HOLD:
-                state = LineState.HOLD
-            case Verdict.MISDIRECTED:
-                state = LineState.MISDIRECTED
-        wait = backoff.long_delay(self.failures + 1, jitter=jitter)
-        return self._enter(state, now, failures=self.failures + 1, not_before=now + wait)
+            case Verdict.HOLD | Verdict.MISDIRECTED:
+                state = LineState.HOLD if answer.verdict is Verdict.HOLD else LineState.MISDIRECTED
+                wait = backoff.long_delay(self.failures + 1, jitter=jitter)
+                return self._enter(state, now, failures=self.failures + 1, not_before=now + wait)
 
     def unenrolled(self, now: float) -> "Line":
         """No usable certificate: nothing is sent until the files change."""

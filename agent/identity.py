@@ -49,12 +49,13 @@ def paths(cert_file: str, key_file: str, environ: Mapping[str, str]) -> tuple[st
         credentials = tuple(f"{directory}/{name}" for name in CREDENTIAL_NAMES)
         if all(map(os.path.exists, credentials)):
             return credentials[0], credentials[1]
+    cert, key = Path(cert_file), Path(key_file)
+    linked = cert.is_symlink() and key.is_symlink()
     for _ in range(3):  # a switch between the two calls shows in the directories
-        cert, key = os.path.realpath(cert_file), os.path.realpath(key_file)
-        linked = os.path.islink(cert_file) and os.path.islink(key_file)
-        if not linked or os.path.dirname(cert) == os.path.dirname(key):
+        cert, key = Path(cert_file).resolve(), Path(key_file).resolve()
+        if not linked or cert.parent == key.parent:
             break
-    return cert, key
+    return str(cert), str(key)
 
 
 def signature(files: tuple[str, str]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -113,7 +113,7 @@ class IdentityStore:
                 link(name, self.directory / "current" / target)
 
     def _is_ours(self, place: Path) -> bool:
-        return place.is_symlink() and Path(os.readlink(place)).is_relative_to(self.directory)
+        return place.is_symlink() and place.readlink().is_relative_to(self.directory)
 
 
 def write_synced(path: Path, data: bytes, *, mode: int = 0o600) -> None:

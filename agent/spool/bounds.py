@@ -24,14 +24,14 @@ def too_old(db: sqlite3.Connection, *, floor: int, before: int) -> int:
     ).fetchone()
     if oldest is None or oldest[1] or oldest[0] >= before:
         return 0
-    sql = f"DELETE FROM reading WHERE {LIVE} AND boot = 0 AND seconds < :before"  # noqa: S608 - constant
+    sql = f"DELETE FROM reading WHERE {LIVE} AND boot = 0 AND seconds < :before"
     return db.execute(sql, {"floor": floor, "before": before}).rowcount
 
 
 def too_many(db: sqlite3.Connection, *, floor: int, excess: int) -> int:
     """Delete the `excess` oldest readings; gives how many went."""
     sql = (
-        f"DELETE FROM reading WHERE {LIVE} AND seq <= "  # noqa: S608 - constant
+        f"DELETE FROM reading WHERE {LIVE} AND seq <= "
         f"(SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT :excess))"
     )
     return db.execute(sql, {"floor": floor, "excess": excess}).rowcount
@@ -40,7 +40,7 @@ def too_many(db: sqlite3.Connection, *, floor: int, excess: int) -> int:
 def thin(db: sqlite3.Connection, *, floor: int, pending: int) -> int:
     """Delete every second reading of each sensor in the older half, so that an outage keeps its shape."""
     sql = (
-        f"DELETE FROM reading WHERE {LIVE} AND seq IN (SELECT seq FROM (SELECT seq, row_number() OVER"  # noqa: S608
+        f"DELETE FROM reading WHERE {LIVE} AND seq IN (SELECT seq FROM (SELECT seq, row_number() OVER"
         f" (PARTITION BY sensor ORDER BY seq) AS place FROM reading WHERE {LIVE} AND seq <="
         f" (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1 OFFSET :half)) WHERE place % 2 = 0)"
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from agent.errors import SpoolError
 from agent.reading import Reading
@@ -56,6 +56,9 @@ class Spool:
         self._lock = threading.RLock()
         self._db = store.open_or_create(path, max_readings=self._limits.max_readings)
         state = self._db.execute("SELECT spool_id, next_seq, last_seconds, dropped FROM state").fetchone()
+        self._next_seq: int
+        self._last_seconds: int
+        self._dropped: int
         spool_id, self._next_seq, self._last_seconds, self._dropped = state
         self._mark = Watermark(watermark, spool_id)
         self._floor = self._mark.seq  # every reading up to here has left
@@ -71,7 +74,7 @@ class Spool:
         self._settled: set[int] = set()  # acknowledged, not yet deleted from the file
         self._trouble = ""
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -215,12 +218,12 @@ class Spool:
         return any(row.seq == seq for row in self._fresh) or bool(self._select("seq = ? AND seq > ?", seq, self._floor))
 
     def _held_rows(self, which_boot: str, boot_id: str) -> list[Row]:
-        where = f"seq > ? AND boot IN (SELECT id FROM boot WHERE {which_boot}) ORDER BY seq LIMIT ?"  # noqa: S608
+        where = f"seq > ? AND boot IN (SELECT id FROM boot WHERE {which_boot}) ORDER BY seq LIMIT ?"
         return self._select(where, self._floor, boot_id, CHUNK) if self._held else []
 
     def _select(self, where: str, *values: object) -> list[Row]:
         sql = (
-            "SELECT seq, coalesce((SELECT name FROM sensor WHERE id = sensor), ''), seconds, milli, boot, crc"  # noqa: S608
+            "SELECT seq, coalesce((SELECT name FROM sensor WHERE id = sensor), ''), seconds, milli, boot, crc"
             f" FROM reading WHERE {where}"
         )
         try:
