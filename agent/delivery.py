@@ -1,12 +1,14 @@
 """What an answer of the shield means, and when to try again: pure, so every rule is a row of a table test."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, StrEnum
 from typing import Final
 
 MAX_RETRY_AFTER: Final = 3600.0  # seconds; a shield that asks for more is asked again after an hour
+MANY: Final = 5  # different readings refused in a row: then it is the API that refuses, not the readings
 EDGE_WORDS: Final = (b"certificate", b"ssl")  # nginx: "400 No required SSL certificate was sent"
 
 
@@ -103,12 +105,14 @@ class Line:
                 wait = backoff.long_delay(self.failures + 1, jitter=jitter)
                 return self._enter(state, now, failures=self.failures + 1, not_before=now + wait)
 
-    def unenrolled(self, now: float) -> "Line":
+    def blocked(self, now: float, state: LineState) -> "Line":
         """No usable certificate: nothing is sent until the files change."""
-        return self._enter(LineState.UNENROLLED, now, failures=0, not_before=float("inf"))
+        return self._enter(state, now, failures=0, not_before=float("inf"))
 
     def released(self, now: float) -> "Line":
         """Something that may end the trouble has changed (new certificate files, SIGHUP): try at once."""
+        if self.state is LineState.UNENROLLED:
+            return self._enter(LineState.IDLE, now, failures=0, not_before=now)
         return replace(self, not_before=now)
 
     def _enter(self, state: LineState, now: float, *, failures: int, not_before: float) -> "Line":
@@ -156,3 +160,36 @@ def retry_after(header: str | None, *, now: datetime | None = None) -> float | N
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Refused readings that are still in the spool: seq to whether another reading was accepted since.
+
+    A reading is to blame only if it is refused again while others are accepted. So after a refusal the next
+    reading is sent, and only when that is accepted the refused one gets its second try.
+    """
+
+    overtaken: Mapping[int, bool] = field(default_factory=dict)
+
+    def choose(self, pending: Sequence[int]) -> int:
+        """Which of the pending readings (oldest first, at least one) to send: the oldest that can tell anything new."""
+        return next((seq for seq in pending if self.overtaken.get(seq, True)), pending[0])
+
+    @property
+    def refuses_everyone(self) -> bool:
+        """Whether so many were refused, and nothing accepted, that it cannot be about the readings."""
+        return sum(not overtaken for overtaken in self.overtaken.values()) >= MANY
+
+    def after(self, seq: int, verdict: Verdict) -> tuple["Suspects", bool]:
+        """The suspects after an answer to reading `seq`, and whether that reading is to be set aside."""
+        others = {other: overtaken for other, overtaken in self.overtaken.items() if other != seq}
+        match verdict:
+            case Verdict.ACK:
+                return Suspects(dict.fromkeys(others, True)), False
+            case Verdict.REJECT if self.overtaken.get(seq, False):
+                return Suspects(others), True
+            case Verdict.REJECT:
+                return Suspects({**others, seq: False}), False
+            case _:
+                return self, False

@@ -1,0 +1,96 @@
+"""The sampler's round: wait for the grid, read what is due, stamp it, spool it before anything else can go wrong."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agent.clock import Clock, Stamp
+from agent.errors import SpoolError
+from agent.reading import Reading, milli
+from agent.sampler import Probe, Sampler, Taken
+from agent.schedule import due_now, next_due
+from agent.spool import Spool
+
+log = logging.getLogger(__name__)
+
+FOREVER: Final = float("inf")
+
+
+class Ticks:
+    """Takes the ticks of one configuration; for one thread. The first tick is due at once."""
+
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        sampler: Sampler,
+        spool: Spool,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.sampler = sampler
+        self.last: dict[str, Taken] = {}
+        self.probes = tuple(probes)
+        self._spool, self._clock, self._monotonic = spool, clock, monotonic
+        self._started = monotonic()
+        self._dues = [self._started] * len(self.probes)
+        self._latest: dict[str, int] = {}
+        self._trusted = False
+        self._blocked = ""
+
+    @property
+    def next_due(self) -> float:
+        """When the next tick is due, in monotonic seconds; inf without sensors."""
+        return min(self._dues, default=FOREVER)
+
+    def tick(self) -> list[Taken]:
+        """Read the sensors that are due and spool what came out; gives every try in the order of the configuration."""
+        due = due_now(self._monotonic(), self._dues)
+        taken = self.sampler.tick([self.probes[place] for place in due])
+        self._spool_all(taken)
+        now = self._monotonic()
+        for place in due:
+            every = self.probes[place].config.interval_seconds
+            self._dues[place] = next_due(now, started=self._started, every=every)
+        self.last.update((each.name, each) for each in taken)
+        return taken
+
+    def _spool_all(self, taken: Sequence[Taken]) -> None:
+        """One commit for the tick; while the clock cannot be trusted, the readings are held by seconds since boot."""
+        now = self._clock.stamp()
+        offset = now.utc - now.boot_seconds
+        if now.trusted and not self._trusted:
+            self._release(offset)
+        trusted = now.trusted and self._trusted
+        readings = [
+            self._reading(each, each.stamp.boot_seconds + (offset if trusted else 0.0))
+            for each in taken
+            if each.celsius is not None
+        ]
+        boot_id = "" if trusted else self._clock.boot_id
+        self._spool.append(readings, boot_id=boot_id, now=self._monotonic(), utc=now.utc if trusted else None)
+
+    def _reading(self, taken: Taken, seconds: float) -> Reading:
+        """Stamped with a second of its own: strictly increasing per sensor, whatever the clock was set to."""
+        floor = self._latest.get(taken.name, self._spool.last_seconds if self._trusted else 0)
+        second = self._latest[taken.name] = max(int(seconds), floor + 1)
+        return Reading(taken.name, milli(taken.celsius or 0.0), second)
+
+    def _release(self, offset: float) -> None:
+        """Give the readings held until now their time; those of earlier boots can never get one and are set aside."""
+        try:
+            released = self._spool.release(self._clock.boot_id, offset_seconds=offset)
+            forgotten = self._spool.forget_boots(self._clock.boot_id)
+        except SpoolError as error:
+            if str(error) != self._blocked:
+                log.warning("held readings cannot be stamped yet", extra={"REASON": str(error)})
+            self._blocked = str(error)
+            return
+        self._trusted, self._blocked = True, ""
+        self._latest.clear()
+        log.info("clock trusted", extra={"RELEASED": released, "FORGOTTEN": forgotten})
+
+
+def utc_of(stamp: Stamp, now: Stamp) -> float | None:
+    """UTC seconds of an earlier stamp of this boot by what the clock says now; None while it cannot be trusted."""
+    return now.utc - now.boot_seconds + stamp.boot_seconds if now.trusted else None
