@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 Wait = Callable[[float], object]
-"""Waits that many seconds; the daemon passes its stop event's `wait`, so SIGTERM ends a conversion wait."""
+"""Waits that many seconds and returns false, or true at once when the agent is to stop.
+
+The daemon passes its stop event's `wait`, so SIGTERM ends a conversion wait.
+"""
 
 
 class Sensor(Protocol):
