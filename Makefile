@@ -1,0 +1,36 @@
+# Everything a fresh clone needs. Each target sets .venv up by itself, and again when pyproject.toml has changed.
+
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint types bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(READY) ## the whole system on this machine: no hardware, no account
+	@$(VENV)/bin/sensor-agent demo
+
+test: $(READY) ## all tests
+	@$(VENV)/bin/pytest
+
+lint: $(READY) ## style and the mistakes that a linter sees
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+
+types: $(READY) ## type check, strict
+	@$(VENV)/bin/mypy
+
+bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
+	@if ls tests/bench/bench_*.py >/dev/null 2>&1; then \
+		$(VENV)/bin/pytest -s -o python_files='bench_*.py' tests/bench; \
+	else echo "no benchmarks: tests/bench has no bench_*.py"; fi
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	find agent tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml .ci/venv
+	@echo "setting up $(VENV) with what the tests need (about half a minute; again only when pyproject.toml changes)"
+	@.ci/venv $(VENV)
+	@touch $@
