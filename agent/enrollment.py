@@ -61,10 +61,12 @@ class Report:
     changed: bool = False
     certificate: Certificate | None = None
     steps: list[Step] = field(default_factory=list)
+    watch: Callable[[Step], None] = lambda _: None  # called with each step as it is done
 
-    def done(self, name: str, detail: str) -> None:
-        """Add a step that went well."""
-        self.steps.append(Step(name, ok=True, detail=detail))
+    def done(self, name: str, detail: str, *, ok: bool = True) -> None:
+        """Add a step, and whether it went well."""
+        self.steps.append(Step(name, ok=ok, detail=detail))
+        self.watch(self.steps[-1])
 
 
 def current(wish: Wish, *, now: datetime) -> Identity:
@@ -125,6 +127,25 @@ def enroll(
             )
         report.state, report.changed, report.certificate = "enrolled", True, says
         report.done("switch", f"{wish.cert_file} and {wish.key_file} lead to {generation}")
+
+
+def rehearse(
+    wish: Wish, store: IdentityStore, make_issuer: Callable[[], Issuer], *, now: Callable[[], datetime], report: Report
+) -> None:
+    """Go through an enrollment up to the question that the issuer would answer with a certificate.
+
+    Writes nothing and spends no token. Raises what `enroll` would.
+    """
+    found = current(wish, now=now())
+    report.state, report.certificate = found.state.value, found.certificate
+    report.done("identity", found.detail or "a valid certificate is in force: enroll would do nothing")
+    store.check_places(wish.cert_file, wish.key_file, make=False)
+    report.done("places", f"{wish.cert_file} and {wish.key_file} can be written")
+    request = pem.signing_request(pem.new_key(wish.key_type), name=wish.name, subject=wish.subject)
+    report.done("request", f"{wish.key_type}, for {wish.name}, {wish.validity_days} days; not sent")
+    issuer = make_issuer()
+    issuer.find(request)
+    report.done("issuer", f"{issuer.name} answers; nothing was asked of it")
 
 
 def _request(wish: Wish, store: IdentityStore, report: Report) -> tuple[bytes, bytes]:

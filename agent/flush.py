@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 64  # readings fetched at once: 0.2 ms of SQLite for every 64 POSTs
 LOOK_SECONDS: Final = 5.0  # how often the certificate files are looked at while they keep the line down
+TRIES: Final = 3  # refusals in a row that end a `drain`
 FOREVER: Final = float("inf")
 
 
@@ -31,6 +32,10 @@ class Poster(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def abort(self) -> None:
+        """Cut the request in flight short; called from another thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,16 @@ class Flush:
         """Close the connection."""
         if self._uplink is not None:
             self._uplink.close()
+
+    def drain(self, wait: Callable[[float], object]) -> None:
+        """Send what is pending until it is gone or the shield does not take it; `wait` waits that many seconds."""
+        while (again := self.step()) != FOREVER and self.line.state is LineState.ONLINE and self.line.failures < TRIES:
+            wait(again - self._monotonic())
+
+    def abort(self) -> None:
+        """Cut a POST in flight short, from any thread: its answer is lost, its reading stays."""
+        if self._uplink is not None:
+            self._uplink.abort()
 
     def _look(self, now: float) -> None:
         """Take up the pair that is there now, at once if it is another one than before."""

@@ -90,10 +90,10 @@ class IdentityStore:
             shutil.rmtree(old, ignore_errors=True)
         return target
 
-    def check_places(self, cert_file: Path, key_file: Path) -> None:
+    def check_places(self, cert_file: Path, key_file: Path, *, make: bool = True) -> None:
         """That the two names can be made links into the store, before anything is asked of an issuer.
 
-        Raises ConfigError if one is a file of somebody else, CannotWrite if its directory cannot be written.
+        `make` makes the directories they stand in. Raises ConfigError if one is a file of somebody else, CannotWrite if its directory cannot be written.
         """
         for place in (cert_file, key_file):
             if (place.exists() or place.is_symlink()) and not self._is_ours(place):
@@ -101,10 +101,12 @@ class IdentityStore:
                     f"{place} was put there by somebody else and is never overwritten",
                     hint=f"mv {place} {place}.old; sensor-agent enroll",
                 )
-            with _writing(place.parent):
-                place.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if place is cert_file else 0o700)
-            if not os.access(place.parent, os.W_OK):
-                raise CannotWrite(f"{place.parent} cannot be written", hint=f"run as root; findmnt -T {place.parent}")
+            if make:
+                with _writing(place.parent):
+                    place.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if place is cert_file else 0o700)
+            there = next(parent for parent in place.parents if parent.exists())
+            if not os.access(there, os.W_OK):
+                raise CannotWrite(f"{there} cannot be written", hint=f"run as root; findmnt -T {there}")
 
     def place(self, cert_file: Path, key_file: Path) -> None:
         """Make the two names links through `current`; the certificate last, because it is what others watch."""

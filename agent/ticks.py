@@ -88,7 +88,8 @@ class Ticks:
             return
         self._trusted, self._blocked = True, ""
         self._latest.clear()
-        log.info("clock trusted", extra={"RELEASED": released, "FORGOTTEN": forgotten})
+        if released or forgotten:
+            log.info("held readings stamped", extra={"RELEASED": released, "FORGOTTEN": forgotten})
 
 
 def utc_of(stamp: Stamp, now: Stamp) -> float | None:

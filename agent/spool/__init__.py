@@ -3,5 +3,6 @@
 from agent.spool.bounds import Limits
 from agent.spool.queue import Counts, Spool
 from agent.spool.row import Spooled
+from agent.spool.store import is_spool
 
-__all__ = ["Counts", "Limits", "Spool", "Spooled"]
+__all__ = ["Counts", "Limits", "Spool", "Spooled", "is_spool"]

@@ -52,9 +52,9 @@ class Spool:
     """
 
     def __init__(self, path: Path, *, limits: Limits | None = None, watermark: Path | None = None) -> None:
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()  # may be replaced while running
         self._lock = threading.RLock()
-        self._db = store.open_or_create(path, max_readings=self._limits.max_readings)
+        self._db = store.open_or_create(path, max_readings=self.limits.max_readings)
         state = self._db.execute("SELECT spool_id, next_seq, last_seconds, dropped FROM state").fetchone()
         self._next_seq: int
         self._last_seconds: int
@@ -114,7 +114,7 @@ class Spool:
                     self._last_seconds = max(self._last_seconds, reading.unix_seconds)
             self._pending += len(readings)
             self._held += len(readings) if boot else 0
-            if now - self._fresh_since >= self._limits.window_seconds:
+            if now - self._fresh_since >= self.limits.window_seconds:
                 self._commit(utc=utc)
             self._bound_memory()
 
@@ -297,11 +297,11 @@ class Spool:
     def _bound_file(self, utc: float | None) -> int:
         dropped = 0
         if utc is not None:
-            dropped = bounds.too_old(self._db, floor=self._floor, before=int(utc - self._limits.max_age_seconds))
+            dropped = bounds.too_old(self._db, floor=self._floor, before=int(utc - self.limits.max_age_seconds))
         pending = self._pending - dropped
-        if pending > self._limits.max_readings and self._limits.thin:
+        if pending > self.limits.max_readings and self.limits.thin:
             dropped += bounds.thin(self._db, floor=self._floor, pending=pending)
-        excess = self._pending - dropped - self._limits.max_readings
+        excess = self._pending - dropped - self.limits.max_readings
         if excess > 0:
             dropped += bounds.too_many(self._db, floor=self._floor, excess=excess)
         return dropped

@@ -9,14 +9,15 @@ the disk is full, and an append overwrites blocks in place.
 
 import secrets
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from os import O_DIRECTORY, O_RDONLY, fsync
 from os import close as close_fd
 from os import open as open_fd
 from pathlib import Path
 from typing import Final
 
-from agent.errors import ForeignSpool, SpoolError, TryLater
+from agent.errors import AgentError, ForeignSpool, SpoolError, TryLater
+from agent.spool import table
 
 APPLICATION_ID: Final = 0x53507631  # "SPv1", at byte 68 of the file
 SCHEMA_VERSION: Final = 1
@@ -24,36 +25,37 @@ PAGE: Final = 512
 BYTES_PER_READING: Final = 28  # measured at page size 512
 MAX_PREALLOCATED: Final = 8 << 20
 WAL_PAGES: Final = 250
+WAL_HEADER: Final = 32  # bytes, https://www.sqlite.org/fileformat2.html#walformat
 
-_SCHEMA: Final = """
-CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
-                     milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
-CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, seconds INTEGER NOT NULL,
-                       milli INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL) STRICT;
-CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
-                   dropped INTEGER NOT NULL) STRICT;
-"""
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; -1 if the error is of the Python module itself."""
+    return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF if hasattr(error, "sqlite_errorcode") else -1
 
 
 def open_or_create(path: Path, *, max_readings: int) -> sqlite3.Connection:
     """An exclusive connection to the spool at `path`, which is made if there is none.
 
-    Raises ForeignSpool, TryLater (another process has it) or SpoolError.
+    Raises ForeignSpool, TryLater (another process has it), SpoolError, or sqlite3.DatabaseError of a damaged file.
     """
     try:
         if not _is_ours(path):
-            _create(path, size=min(MAX_PREALLOCATED, max_readings * BYTES_PER_READING + (64 << 10)))
-        return _open(path)
-    except (OSError, sqlite3.Error) as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            raise TryLater(
-                f"spool.path: {path} is in use by another process", hint="systemctl status sensor-agent"
-            ) from error
-        raise SpoolError(
-            f"spool.path: {path} cannot be opened: {error}", hint=f"ls -l {path.parent}; df {path.parent}"
-        ) from error
+            create(path, size=preallocated(max_readings))
+        return connect(path)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise refusal(path, error) from error
+
+
+def refusal(path: Path, error: OSError | sqlite3.Error) -> AgentError:
+    """The error that says why the spool at `path` cannot be opened, and what to look at."""
+    if isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY:
+        return TryLater(f"spool.path: {path} is in use by another process", hint="systemctl status sensor-agent")
+    return SpoolError(f"spool.path: {path} cannot be opened: {error}", hint=f"ls -l {path.parent}; df {path.parent}")
+
+
+def preallocated(max_readings: int) -> int:
+    """Bytes that a spool of that many readings is grown to when it is made."""
+    return min(MAX_PREALLOCATED, max_readings * BYTES_PER_READING + (64 << 10))
 
 
 def _is_ours(path: Path) -> bool:
@@ -62,6 +64,8 @@ def _is_ours(path: Path) -> bool:
         with path.open("rb") as file:
             header = file.read(100)
     except FileNotFoundError:
+        if path.is_symlink():  # its disk is not mounted: a new file here would hide the readings that are there
+            raise
         return False
     if header[:16] == b"SQLite format 3\0" and int.from_bytes(header[68:72], "big") == APPLICATION_ID:
         version = int.from_bytes(header[60:64], "big")
@@ -78,30 +82,42 @@ def _is_ours(path: Path) -> bool:
     )
 
 
-def _create(path: Path, *, size: int) -> None:
+def create(path: Path, *, size: int) -> None:
     """Make the whole file under another name and rename it: a power cut leaves a spool or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    for leftover in (fresh, Path(f"{path}-wal"), Path(f"{path}-journal")):
+    for leftover in (Path(f"{path}-wal"), Path(f"{path}-journal")):
         leftover.unlink(missing_ok=True)  # a WAL without its database is of a file that somebody removed
-    fresh.touch(mode=0o600)
-    with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-        db.execute(f"PRAGMA page_size={PAGE}")
-        db.execute("PRAGMA auto_vacuum=NONE")
-        db.execute("PRAGMA journal_mode=OFF")
-        db.execute("PRAGMA synchronous=OFF")
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        db.executescript(_SCHEMA)
-        db.execute("INSERT INTO state VALUES (?, 1, 0, 0)", (secrets.randbits(62),))
-        _grow(db, size)
-    for name in (fresh, fresh.parent):
-        _sync(name)
+    fresh = make(path, size=size)
     fresh.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def make(path: Path, *, size: int) -> Path:
+    """A new spool's file beside `path`, on disk when this returns; nothing is left of it if that fails."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    try:
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.execute(f"PRAGMA page_size={PAGE}")
+            db.execute("PRAGMA auto_vacuum=NONE")
+            db.execute("PRAGMA journal_mode=MEMORY")  # not OFF: growing may have to be rolled back
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.executescript(table.SCHEMA)
+            table.write_state(db, table.State(secrets.randbits(62)))
+            _grow(db, size)
+        sync(fresh)
+        sync(fresh.parent)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return fresh
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """An exclusive connection with the settings above; raises sqlite3.Error."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?psow=0", uri=True, isolation_level=None, timeout=0.2, check_same_thread=False
     )
@@ -119,6 +135,7 @@ def _open(path: Path) -> sqlite3.Connection:
             "trusted_schema=OFF",
         ):
             db.execute(f"PRAGMA {setting}")
+        _kept_wal(path).unlink(missing_ok=True)
         wal = Path(f"{path}-wal")
         if not wal.exists() or wal.stat().st_size < WAL_PAGES * PAGE:
             _grow(db, WAL_PAGES * PAGE)
@@ -126,6 +143,33 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def disconnect(db: sqlite3.Connection, path: Path) -> None:
+    """Close the connection and keep the WAL's blocks for the next one.
+
+    SQLite deletes the WAL when it closes; on a full disk the next start could not grow it again. So it gets
+    a second name meanwhile, and its header is wiped, which makes it an empty WAL of full size.
+    """
+    wal, kept = Path(f"{path}-wal"), _kept_wal(path)
+    with suppress(OSError):  # a file system without hard links: the next start grows a new one
+        kept.unlink(missing_ok=True)
+        kept.hardlink_to(wal)
+    db.close()
+    with suppress(OSError):
+        if wal.exists() or not kept.exists():
+            kept.unlink(missing_ok=True)
+            return
+        with kept.open("r+b") as file:
+            file.write(bytes(WAL_HEADER))
+            file.flush()
+            fsync(file.fileno())
+        kept.rename(wal)
+        sync(path.parent)
+
+
+def _kept_wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal.kept")
 
 
 def _grow(db: sqlite3.Connection, size: int) -> None:
@@ -142,7 +186,8 @@ def _grow(db: sqlite3.Connection, size: int) -> None:
             db.execute("ROLLBACK")  # no room to grow in: the spool works, it only does not outlive a full disk
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put a file or a directory's names on disk."""
     fd = open_fd(path, O_RDONLY | (O_DIRECTORY if path.is_dir() else 0))
     try:
         fsync(fd)

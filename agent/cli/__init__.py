@@ -1,0 +1,70 @@
+"""The command line: one module per family of commands. stdout is the answer, stderr the talk."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from agent import journal
+from agent.cli import check, demo, enroll, read, run, shield, status
+from agent.config import DEFAULT_PATH
+from agent.errors import AgentError, ConfigError
+
+FAMILIES = (run, enroll, read, check, status, shield, demo)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; `--config`, `--root` and `--verbose` may stand before and after the command."""
+    top = argparse.ArgumentParser(
+        prog="sensor-agent",
+        description="Temperature agent: reads sensors, spools, and delivers through a mutual-TLS API shield.",
+        epilog="Exit codes: 0 done, 1 a fault, 2 usage, 65 unusable answer, 73 cannot write, 75 try again later, "
+        "77 refused, 78 configuration.",
+        parents=[_common(config=DEFAULT_PATH, root=Path("/"), verbose=False)],
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('sensor-agent')}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = _common(config=argparse.SUPPRESS, root=argparse.SUPPRESS, verbose=argparse.SUPPRESS)
+    for family in FAMILIES:
+        family.register(commands, common)
+    return top
+
+
+def _common(*, config: object, root: object, verbose: object) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", default=config, help=f"the configuration (default {DEFAULT_PATH})"
+    )
+    common.add_argument("--root", type=Path, default=root, help=argparse.SUPPRESS)
+    common.add_argument("-v", "--verbose", action="store_true", default=verbose, help="log every reading")
+    return common
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    args = parser().parse_args(argv)
+    journal.set_up(verbose=args.verbose)
+    try:
+        code: int = args.handler(args)
+    except AgentError as error:
+        tell(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT, as a shell has it
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our answer has gone; nobody is left to tell
+        return 0
+    return code
+
+
+def tell(error: AgentError) -> None:
+    """Say on stderr what is wrong, and on the last line what to do."""
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        sys.stderr.write(f"sensor-agent: {len(error.problems)} mistakes in the configuration:\n")
+        for problem in error.problems:
+            sys.stderr.write(f"  {problem}\n")
+    else:
+        sys.stderr.write(f"sensor-agent: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"  next: {error.hint}\n")

@@ -1,0 +1,157 @@
+"""`run`: the daemon, or one tick and one flush of it."""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from agent.cli import parts
+from agent.cli.render import reading_json, reading_line, write_json
+from agent.clock import Clock
+from agent.config import Config, load
+from agent.delivery import LineState
+from agent.errors import ConfigError
+from agent.flush import Flush
+from agent.notify import from_environment, watchdog_seconds
+from agent.sampler import Sampler
+from agent.service import Parts, Service, block_signals
+from agent.spool import Spool
+from agent.status import Moment, snapshot
+from agent.status_file import StatusFile
+from agent.ticks import Ticks
+
+log = logging.getLogger(__name__)
+
+ONCE_EXIT = {LineState.BACKOFF: 75, LineState.MISDIRECTED: 78, LineState.HOLD: 77, LineState.UNENROLLED: 78}
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add `run`."""
+    command = commands.add_parser(
+        "run", parents=[common], help="the daemon", description="Read, spool and deliver until SIGTERM; SIGHUP reloads."
+    )
+    command.add_argument("--once", action="store_true", help="one tick, one flush, exit")
+    command.add_argument("--json", action="store_true", help="with --once: the outcome as one JSON object")
+    command.set_defaults(handler=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the daemon, or with `--once` a single tick and flush."""
+    config = load(args.config)
+    return once(config, args.root, as_json=args.json) if args.once else serve(config, args.config, args.root)
+
+
+def serve(config: Config, config_file: Path, root: Path) -> int:
+    """The daemon; returns when it was told to stop."""
+    block_signals()
+    notifier = from_environment(os.environ)
+    stop = threading.Event()
+    with closing(StatusFile(root)) as status_file, parts.spool(config, root) as spool:
+        plan = parts.plan(config, root)
+        flush = parts.flush(spool, plan)
+        begun = time.time()
+        current = config
+
+        def assemble(new: Config) -> Parts:
+            how = parts.plan(new, root)
+            clock = parts.clock(new, root)
+            return Parts(
+                ticks=_ticks(new, root, clock, spool, wait=stop.wait),
+                plan=how,
+                limits=parts.limits(new),
+                request_seconds=new.uplink.timeout_seconds,
+                describe=lambda ticks, running: describe(
+                    new, clock, spool, flush, ticks.sampler, since=begun, running=running
+                ),
+            )
+
+        def reload(_: Parts) -> Parts | None:
+            nonlocal current
+            try:
+                new = _load_beside(current, config_file)
+                made = assemble(new)
+            except ConfigError as error:
+                log.error("new configuration refused, the old one stays", extra={"PROBLEMS": str(error)})  # noqa: TRY400
+                return None
+            current = new
+            log.info("configuration reloaded", extra={"SENSORS": len(new.sensors)})
+            return made
+
+        Service(
+            assemble(config),
+            spool,
+            flush,
+            notifier=notifier,
+            watchdog_seconds=watchdog_seconds(os.environ),
+            write_status=status_file.write,
+            reload=reload,
+        ).run()
+    return 0
+
+
+def _load_beside(current: Config, config_file: Path) -> Config:
+    """The configuration as it is now; raises ConfigError too for what only a restart can change."""
+    new = load(config_file)
+    if new.spool.path != current.spool.path:
+        raise ConfigError(
+            f"spool.path: cannot change while running (got {new.spool.path!r})", hint="systemctl restart sensor-agent"
+        )
+    return new
+
+
+def _ticks(config: Config, root: Path, clock: Clock, spool: Spool, *, wait: Callable[[float], object]) -> Ticks:
+    probes = parts.probes(config, root, wait=wait)
+    sampler = Sampler(probes, clock, monotonic=time.monotonic)
+    return Ticks(probes, sampler, spool, clock, monotonic=time.monotonic)
+
+
+def describe(
+    config: Config, clock: Clock, spool: Spool, flush: Flush, sampler: Sampler, *, since: float, running: bool
+) -> dict[str, Any]:
+    """The status of these parts now."""
+    moment = Moment(clock.stamp(), time.monotonic(), version("sensor-agent"), since, clock.synchronised)
+    return snapshot(
+        config,
+        moment,
+        health=dict(sampler.health),
+        counts=spool.counts(),
+        line=flush.line,
+        delivered=flush.delivered,
+        identity=flush.identity,
+        running=running,
+    )
+
+
+def once(config: Config, root: Path, *, as_json: bool) -> int:
+    """One tick, one flush. Exit code 0 if everything was read and delivered, 1 if a sensor failed, else as the line has it."""
+    event = threading.Event()
+    with closing(StatusFile(root)) as status_file, parts.spool(config, root) as spool:
+        clock = parts.clock(config, root)
+        flush = parts.flush(spool, parts.plan(config, root))
+        ticks = _ticks(config, root, clock, spool, wait=event.wait)
+        begun = time.time()
+        taken = ticks.tick()
+        flush.drain(event.wait)
+        flush.close()
+        status = describe(config, clock, spool, flush, ticks.sampler, since=begun, running=False)
+        status_file.write(status)
+    drivers = {sensor.name: sensor.driver for sensor in config.sensors}
+    readings = [reading_json(each, drivers[each.name]) for each in taken]
+    if as_json:
+        write_json({"readings": readings, "spool": status["spool"], "uplink": status["uplink"]})
+    else:
+        sys.stdout.writelines(reading_line(each) + "\n" for each in readings)
+        uplink, pending = status["uplink"], status["spool"]["pending"]
+        sys.stdout.write(f"delivered {uplink['acknowledged']}, pending {pending}, line {uplink['state']}\n")
+        if uplink["detail"] and pending:
+            sys.stderr.write(f"sensor-agent: {uplink['detail']}\n")
+    if status["spool"]["pending"] and flush.line.state in ONCE_EXIT:
+        return ONCE_EXIT[flush.line.state]
+    return 1 if any(each.error for each in taken) else 0
