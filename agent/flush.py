@@ -19,7 +19,7 @@ from agent.spool import Spool, Spooled
 log = logging.getLogger(__name__)
 
 BATCH: Final = 64  # readings fetched at once: 0.2 ms of SQLite for every 64 POSTs
-LOOK_SECONDS: Final = 5.0  # how often the certificate files are looked at while they keep the line down
+LOOK_SECONDS: Final = 2.0  # how often the certificate files are looked at while they keep the line down
 TRIES: Final = 3  # refusals in a row that end a `drain`
 FOREVER: Final = float("inf")
 

@@ -1,0 +1,29 @@
+"""`demo`: the whole system on this machine, no hardware, no account."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add `demo`."""
+    command = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="the whole system on this machine, no hardware, no account",
+        description="Tells the story of the system with the real agent on loopback; exit code 0 only if every step held.",
+    )
+    command.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep everything in DIR and leave it running until Ctrl-C"
+    )
+    command.add_argument("--seconds", type=float, metavar="N", help="leave it running for N seconds after the story")
+    command.set_defaults(handler=demo)
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Tell the story."""
+    from agent.devshield.demo import demo as tell
+
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return tell(keep=args.keep, seconds=args.seconds, colour=colour)

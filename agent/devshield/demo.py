@@ -1,0 +1,87 @@
+"""The demo: the whole system on this machine, without hardware or an account, told step by step."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agent.devshield.stage import FREEZER, NotHeld, Stage
+from agent.devshield.story import STEPS, tell
+
+DIM, GREEN, RED, PLAIN = "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
+INTRODUCTION: Final = """\
+sensor-agent demo: the real agent on this machine, without hardware and without an account.
+The sensors, the shield and its certificate authority are stand-ins; nothing leaves loopback.
+"""
+
+
+def demo(*, keep: Path | None, seconds: float | None, colour: bool) -> int:
+    """Tell the story; 0 if every step held, 1 at the first that did not.
+
+    With `keep`, everything stays in that directory and goes on running for `seconds`, or until Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # 128 + SIGTERM; the `finally` below ends what runs
+    directory = keep or Path(tempfile.mkdtemp(prefix="sensor-agent-demo-"))
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+    stage = Stage(directory.resolve())
+    paint = _painter(colour)
+    begun = time.monotonic()
+    sys.stdout.write(INTRODUCTION)
+    try:
+        _tell(stage, paint, begun)
+        if keep is not None or seconds:
+            sys.stdout.write(_how_to_poke(stage, seconds))
+            sys.stdout.flush()
+            threading.Event().wait(seconds)
+    except NotHeld as error:
+        sys.stdout.write(f"{paint(RED, '  ✗  this did not hold:')} {error}\n")
+        return 1
+    finally:
+        stage.close()
+        if keep is None:
+            shutil.rmtree(directory)
+    return 0
+
+
+def _tell(stage: Stage, paint: Callable[[str, str], str], begun: float) -> None:
+    for number, (title, happened, proves) in enumerate(tell(stage), 1):
+        sys.stdout.write(
+            f"\n{number}. {title} {paint(DIM, f'({time.monotonic() - begun:.1f} s)')}\n"
+            f"{paint(GREEN, '  ✓')}  {happened}\n     {paint(DIM, f'proves: {proves}')}\n"
+        )
+        sys.stdout.flush()
+    sys.stdout.write(f"\nAll {len(STEPS)} steps held, in {time.monotonic() - begun:.1f} s.\n")
+
+
+def _painter(colour: bool) -> Callable[[str, str], str]:  # noqa: FBT001 - private, one caller
+    return (lambda code, text: f"{code}{text}{PLAIN}") if colour else (lambda _, text: text)
+
+
+def _how_to_poke(stage: Stage, seconds: float | None) -> str:
+    cert, key = stage.pair()
+    where = stage.where
+    frame = stage.board / "sys/bus/w1/devices" / FREEZER / "w1_slave"
+    agent = f"{sys.executable} -m agent.devshield.board --config={stage.config} --root={stage.board}"
+    until = f"for {seconds:g} s" if seconds else "until Ctrl-C"
+    return f"""
+It goes on running {until}. In another terminal:
+
+  {agent} status --watch
+  {agent} read
+  {agent} check
+  curl --cacert {where["ca_file"]} --cert {cert} --key {key} {where["shield"]}
+  curl --cacert {where["ca_file"]} {where["shield"]}                      # 403
+  curl --cacert {where["ca_file"]} {where["fault_url"]} -d '{{"shield": ["503*10"]}}'
+
+  the agent's log       {stage.directory}/daemon.log
+  its spool             {stage.directory}/spool/spool.db
+  its certificate       {cert}
+  a sensor to change    {frame}
+  what the shield got   {stage.shield_directory}/requests.jsonl
+"""
