@@ -21,17 +21,17 @@ def parser() -> argparse.ArgumentParser:
         description="Temperature agent: reads sensors, spools, and delivers through a mutual-TLS API shield.",
         epilog="Exit codes: 0 done, 1 a fault, 2 usage, 65 unusable answer, 73 cannot write, 75 try again later, "
         "77 refused, 78 configuration.",
-        parents=[_common(config=DEFAULT_PATH, root=Path("/"), verbose=False)],
+        parents=[_everywhere(config=DEFAULT_PATH, root=Path("/"), verbose=False)],
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {version('sensor-agent')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    common = _common(config=argparse.SUPPRESS, root=argparse.SUPPRESS, verbose=argparse.SUPPRESS)
+    common = _everywhere(config=argparse.SUPPRESS, root=argparse.SUPPRESS, verbose=argparse.SUPPRESS)
     for family in FAMILIES:
         family.register(commands, common)
     return top
 
 
-def _common(*, config: object, root: object, verbose: object) -> argparse.ArgumentParser:
+def _everywhere(*, config: object, root: object, verbose: object) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config", type=Path, metavar="FILE", default=config, help=f"the configuration (default {DEFAULT_PATH})"
