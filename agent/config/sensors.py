@@ -11,6 +11,7 @@ from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.ds18b20 import RATED_CELSIUS as ONE_WIRE_RATED
 
 DRIVERS: Final = (*FAMILIES, *CHIPS, "kernel", "simulated")
+_DEVICE: Final = r"[^\x00-\x1f/]{1,64}(/[^\x00-\x1f/]{1,64})?"
 _COMMON: Final = {"name", "driver", "interval_seconds", "offset_celsius", "min_celsius", "max_celsius"}
 
 
@@ -25,7 +26,7 @@ class SensorConfig:
     id: str = key("", matches(r"[0-9a-f]{2}-[0-9a-f]{12}", 'a ROM id as "28-00000586475d"'))
     bus: int = key(1, between(0, 255))
     address: int = key(-1, between(0x08, 0x77))
-    device: str = key("", matches(r"[^\x00-\x1f/]{1,64}", 'a device name as "cpu-thermal" or "1-0048"'))
+    device: str = key("", matches(_DEVICE, 'a name as "cpu-thermal" or "1-0048", or name/label'))
     interval_seconds: float = key(60.0, between(1, 86400))
     offset_celsius: float = key(0.0, between(-100, 100))
     min_celsius: float | None = key(None, between(-300, 2000))

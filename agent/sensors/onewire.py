@@ -1,0 +1,145 @@
+"""1-Wire sensors through the kernel's files: w1thermsensor finds them, the agent decodes their nine bytes itself."""
+
+import errno
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from agent.errors import Absent, Implausible, Misconfigured, SensorError, Unreadable
+from agent.sensors.ds18b20 import POWER_ON_CELSIUS, RATED_CELSIUS, decode, scratchpad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEVICES: Final = Path("sys/bus/w1/devices")
+POWER_ON_NEAR_CELSIUS: Final = 5.0  # a clone at a true 85.0 was within that of it a minute ago
+_SWITCH_ON: Final = (
+    "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
+)
+
+
+@functools.cache
+def _library(devices: Path) -> Any:
+    """w1thermsensor's sensor class for that directory.
+
+    Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
+    """
+    os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
+    from w1thermsensor import W1ThermSensor
+
+    class Here(W1ThermSensor):  # type: ignore[misc]
+        BASE_DIRECTORY = devices
+
+    return Here
+
+
+def discover(root: Path) -> list[str]:
+    """Ids of the temperature sensors that hang on any 1-Wire bus now, sorted; empty without a bus.
+
+    Phantoms of family 00, which a floating line makes up, are none.
+    """
+    from w1thermsensor.errors import NoSensorFoundError
+
+    try:
+        found: Iterable[Any] = _library(root / DEVICES).get_available_sensors()
+    except (OSError, NoSensorFoundError):  # no bus; or one vanished while they were listed
+        return []
+    return sorted(f"{sensor.type.value:02x}-{sensor.id}" for sensor in found)
+
+
+class OneWireSensor:
+    """One sensor by its ROM id. Whether it is there is asked anew at each reading, so it may come and go."""
+
+    rated_celsius: Final = RATED_CELSIUS
+
+    def __init__(self, sensor_id: str, *, root: Path) -> None:
+        self.id = sensor_id
+        self._root = root
+        self._family = int(sensor_id[:2], 16)
+        self._bus = "w1"
+        self._last_good: float | None = None
+
+    @property
+    def bus(self) -> str:
+        """The master that the sensor hangs on, or did last, as `w1_bus_master1`; `w1` while that is unknown."""
+        try:
+            master = (self._root / DEVICES / self.id).readlink().parent.name
+        except OSError:
+            return self._bus
+        if master.startswith("w1_bus_master"):
+            self._bus = master
+        return self._bus
+
+    def read(self) -> float:
+        """Degrees Celsius. Takes the kernel 0.8 s: the read starts the conversion and waits for it.
+
+        85.0 is also what a chip holds after power-on, so it is read once more, and then believed only of a sensor that
+        was near it before. Raises SensorError.
+        """
+        try:
+            celsius = self._convert()
+        except Implausible as error:
+            if error.reason != "power_on_reset":
+                raise
+            celsius = self._again()
+        self._last_good = celsius
+        return celsius
+
+    def _again(self) -> float:
+        try:
+            return self._convert()
+        except Implausible as error:
+            near = self._last_good is not None and abs(self._last_good - POWER_ON_CELSIUS) <= POWER_ON_NEAR_CELSIUS
+            if error.reason == "power_on_reset" and near:
+                return POWER_ON_CELSIUS
+            raise
+
+    def _convert(self) -> float:
+        path = self._slave()
+        try:
+            text = _read_once(path)
+        except OSError as error:
+            raise self._fault(path, error) from error
+        return decode(scratchpad(text), self._family)
+
+    def _slave(self) -> Path:
+        """Where the kernel keeps the sensor. Raises Absent with what is there instead."""
+        devices = self._root / DEVICES
+        here = _library(devices)
+        from w1thermsensor import Sensor
+        from w1thermsensor.errors import NoSensorFoundError
+
+        try:
+            return Path(here(Sensor(self._family), self.id[3:]).sensorpath)
+        except NoSensorFoundError as error:
+            raise self._absent() from error
+
+    def _absent(self) -> Absent:
+        devices = self._root / DEVICES
+        if not devices.is_dir():
+            return Absent("no_bus", f"{devices} does not exist: 1-Wire is off", hint=_SWITCH_ON)
+        others = ", ".join(each for each in discover(self._root) if each != self.id)
+        hint = f"it shows {others}; is `id` right?" if others else "check wiring, supply and pull-up (4.7 kΩ)"
+        return Absent("absent", f"{self.id} is not on the bus", hint=hint)
+
+    def _fault(self, path: Path, error: OSError) -> SensorError:
+        said = f"{path}: errno {error.errno}, {error.strerror}"
+        if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+            return self._absent()
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            return Misconfigured("no_permission", said, hint=f"who may read it: ls -l {path}")
+        return Unreadable("io", said)
+
+
+def _read_once(path: Path) -> bytes:
+    """The whole file by one read(2).
+
+    Not get_raw_sensor_strings() of w1thermsensor: a failed conversion is an empty file, which its text-mode read asks
+    for twice, and each asking makes the kernel convert again; it also turns every errno into "not found".
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
