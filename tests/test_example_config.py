@@ -6,6 +6,7 @@ Its lines `#key = value` and `#[[sensors]]` are settings that are switched off; 
 import dataclasses
 import re
 import tomllib
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +31,10 @@ def parsed(text: str) -> Config:
 
 def keys_of(cls: type[Any], path: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
     """Every key of a section's dataclass and of the tables within it, with the path that the example writes it at."""
+    hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
-        if field.default_factory is not dataclasses.MISSING and dataclasses.is_dataclass(field.default_factory):
-            yield from keys_of(field.default_factory, f"{path}.{field.name}")
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from keys_of(hints[field.name], f"{path}.{field.name}")
         else:
             yield f"{path}.{field.name}", field
 
