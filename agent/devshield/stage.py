@@ -152,7 +152,7 @@ class Stage:
         """Certificate and key of the device."""
         return f"{self.directory}/etc/sensor.pem", f"{self.directory}/etc/sensor-key.pem"
 
-    def until(self, what: str, happens: "Callable[[], Any]") -> Any:
+    def until(self, what: str, happens: Callable[[], Any]) -> Any:
         """The first true value of `happens`; raises NotHeld, and shows the daemon's last words, if none comes."""
         deadline = time.monotonic() + STEP_SECONDS
         while not (value := happens()):

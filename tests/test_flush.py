@@ -1,0 +1,269 @@
+"""The way from a real spool to a shield whose answers are a script."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from world.identities import put_pair
+
+from agent import reading
+from agent.delivery import Answer, Backoff, LineState, Verdict
+from agent.flush import LOOK_SECONDS, Flush, Plan
+from agent.identity import IdentityState
+from agent.reading import Reading
+from agent.spool import Spool, Spooled
+
+ACK = Answer(Verdict.ACK, 201)
+REJECT = Answer(Verdict.REJECT, 400, detail="HTTP 400: poison")
+RETRY = Answer(Verdict.RETRY, 503)
+HOLD = Answer(Verdict.HOLD, 403)
+MISDIRECTED = Answer(Verdict.MISDIRECTED, 200)
+LOST = Answer(Verdict.RETRY, None, ambiguous=True)
+
+
+class FakeUplink:
+    """Answers as the script says, the last entry for ever; keeps what it was sent."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self.script = list(answers)
+        self.sent: list[tuple[str, bytes]] = []
+        self.closed = 0
+        self.pair: tuple[str, str] | None = None
+
+    def post(self, body: bytes, *, key: str) -> Answer:
+        self.sent.append((key, body))
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def abort(self) -> None:
+        self.closed += 1
+
+
+class World:
+    """A spool, a pair of files, a clock that only moves when told, and the uplink's script."""
+
+    def __init__(self, directory: Path, *answers: Answer) -> None:
+        self.directory = directory
+        self.files = put_pair(directory)
+        self.now = 100.0
+        self.uplink = FakeUplink(answers or [ACK])
+        self.spool = Spool(directory / "spool.db")
+        self.plan = Plan(self.connect, lambda: self.files, body_of, "device-{}".format, Backoff(pace=1.0))
+        self.flush = Flush(
+            self.spool, self.plan, monotonic=lambda: self.now, wall=lambda: 1_790_000_000.0, jitter=lambda: 0.5
+        )
+
+    def connect(self, pair: tuple[str, str]) -> FakeUplink:
+        self.uplink.pair = pair
+        return self.uplink
+
+    def spool_readings(self, *milli: int) -> None:
+        self.spool.append([Reading(f"s{place}", each, 1_790_000_000 + each) for place, each in enumerate(milli)])
+
+    def steps(self, count: int) -> None:
+        """Step as often, moving the clock to when the flush wants to come again."""
+        for _ in range(count):
+            again = self.flush.step()
+            if math.isfinite(again):
+                self.now = max(self.now, again)
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for key, _ in self.uplink.sent]
+
+
+def body_of(spooled: Spooled) -> bytes:
+    return reading.body(spooled.reading, temperature_as="string")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    made: list[World] = []
+
+    def build(*answers: Answer) -> World:
+        made.append(World(tmp_path / str(len(made)), *answers))
+        return made[-1]
+
+    yield build
+    for world in made:
+        world.spool.close()
+
+
+def test_readings_leave_in_order_and_once(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    world.spool_readings(1, 2, 3)
+    world.steps(5)
+    assert world.keys == ["device-1", "device-2", "device-3"]
+    assert world.spool.counts().pending == 0
+    assert world.flush.line.state is LineState.ONLINE
+
+
+def test_an_empty_spool_asks_for_no_further_step(make: Callable[..., World]) -> None:
+    assert make(ACK).flush.step() == math.inf
+
+
+def test_posts_are_paced(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    world.spool_readings(1, 2)
+    assert world.flush.step() == 101.0
+    world.now = 100.9
+    assert world.flush.step() == 101.0
+    assert len(world.uplink.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (RETRY, LineState.BACKOFF),
+        (LOST, LineState.BACKOFF),
+        (HOLD, LineState.HOLD),
+        (MISDIRECTED, LineState.MISDIRECTED),
+    ],
+)
+def test_a_reading_stays_until_it_is_acknowledged_and_goes_again_byte_for_byte(
+    make: Callable[..., World], answer: Answer, state: LineState
+) -> None:
+    world = make(answer, ACK)
+    world.spool_readings(1)
+    world.flush.step()
+    assert (world.flush.line.state, world.spool.counts().pending) == (state, 1)
+    world.steps(60)
+    assert world.uplink.sent == [world.uplink.sent[0]] * 2
+    assert world.spool.counts().pending == 0
+    assert world.flush.line.state is LineState.ONLINE
+
+
+def test_a_reading_refused_twice_while_others_pass_is_set_aside_with_its_reason(make: Callable[..., World]) -> None:
+    world = make(REJECT, ACK, REJECT, ACK)
+    world.spool_readings(1, 2, 3)
+    world.steps(8)
+    assert world.keys == ["device-1", "device-2", "device-1", "device-3"]
+    assert world.spool.counts().set_aside == 1
+    assert world.spool.counts().pending == 0
+
+
+def test_an_api_that_refuses_everyone_sets_nothing_aside_and_is_called_misdirected(make: Callable[..., World]) -> None:
+    world = make(REJECT)
+    world.spool_readings(1, 2, 3, 4, 5, 6)
+    world.steps(40)
+    assert world.spool.counts().set_aside == 0
+    assert world.spool.counts().pending == 6
+    assert world.flush.line.state is LineState.MISDIRECTED
+
+
+def test_after_refusing_everyone_the_api_gets_every_reading_once_it_is_well(make: Callable[..., World]) -> None:
+    world = make(*[REJECT] * 12, ACK)
+    world.spool_readings(1, 2, 3, 4, 5, 6)
+    world.steps(60)
+    assert world.spool.counts().pending == 0
+    assert world.spool.counts().set_aside == 0
+
+
+def test_a_single_poisoned_reading_waits_for_another_one(make: Callable[..., World]) -> None:
+    world = make(REJECT, REJECT, REJECT, ACK, REJECT, ACK)
+    world.spool_readings(1)
+    world.steps(3)
+    assert world.spool.counts().set_aside == 0
+    world.spool_readings(2)
+    world.steps(60)
+    assert (world.spool.counts().pending, world.spool.counts().set_aside) == (0, 1)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "mismatched"])
+def test_unusable_certificate_files_keep_readings_until_they_are_mended(
+    make: Callable[..., World], tmp_path: Path, damage: str
+) -> None:
+    world = make(ACK)
+    cert = Path(world.files[0])
+    good = cert.read_bytes()
+    if damage == "missing":
+        cert.unlink()
+    elif damage == "empty":
+        cert.write_bytes(b"")
+    else:
+        cert.write_bytes(Path(put_pair(tmp_path / "other")[0]).read_bytes())
+    world.spool_readings(1)
+    world.steps(3)
+    assert world.uplink.sent == []
+    assert world.flush.line.state is (LineState.HOLD if damage == "mismatched" else LineState.UNENROLLED)
+    cert.write_bytes(good)
+    world.now += LOOK_SECONDS
+    world.steps(2)
+    assert world.spool.counts().pending == 0
+
+
+def test_new_certificate_files_are_tried_at_once_when_the_old_ones_are_refused(make: Callable[..., World]) -> None:
+    world = make(HOLD, ACK)
+    world.spool_readings(1)
+    world.flush.step()
+    again = world.flush.step()
+    assert again <= world.now + LOOK_SECONDS
+    put_pair(world.directory, "sensor-001.renewed.example.com")
+    world.now = again
+    world.flush.step()
+    assert world.spool.counts().pending == 0
+    assert world.flush.identity.certificate is not None
+    assert world.flush.identity.certificate.name == "sensor-001.renewed.example.com"
+
+
+def test_a_renewed_certificate_is_taken_up_without_a_refusal(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    world.spool_readings(1)
+    world.steps(2)
+    put_pair(world.directory, "sensor-001.renewed.example.com")
+    world.now += LOOK_SECONDS
+    world.spool_readings(2)
+    world.steps(2)
+    assert world.uplink.closed == 1
+    assert world.spool.counts().pending == 0
+
+
+def test_a_refusal_makes_it_look_at_its_own_certificate(make: Callable[..., World]) -> None:
+    from datetime import UTC, datetime
+
+    world = make(HOLD)
+    put_pair(world.directory, not_before=datetime(2026, 1, 1, tzinfo=UTC), not_after=datetime(2026, 9, 1, tzinfo=UTC))
+    world.spool_readings(1)
+    world.flush.step()
+    assert world.flush.identity.state is IdentityState.EXPIRED
+
+
+def test_a_new_plan_holds_from_the_next_step_on_and_tries_at_once(make: Callable[..., World]) -> None:
+    world = make(MISDIRECTED)
+    world.spool_readings(1)
+    world.flush.step()
+    other = FakeUplink([ACK])
+    world.flush.replan(Plan(lambda _: other, lambda: world.files, body_of, "renamed-{}".format, Backoff()))
+    world.flush.step()
+    assert [key for key, _ in other.sent] == ["renamed-1"]
+
+
+def test_counts_tell_acknowledged_from_ambiguous(make: Callable[..., World]) -> None:
+    world = make(LOST, ACK)
+    world.spool_readings(1)
+    world.steps(4)
+    delivered = world.flush.delivered
+    assert (delivered.posted, delivered.acknowledged, delivered.ambiguous, delivered.last_status) == (2, 1, 1, 201)
+
+
+def test_drain_ends_with_the_spool_or_with_the_shields_patience(make: Callable[..., World]) -> None:
+    world = make(ACK, RETRY)
+    world.spool_readings(1, 2, 3)
+
+    def wait(seconds: float) -> None:
+        world.now += seconds
+
+    world.flush.drain(wait)
+    assert len(world.uplink.sent) == 2
+    assert world.spool.counts().pending == 2
+
+
+def test_one_line_is_logged_for_an_episode(make: Callable[..., World], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "agent")
+    world = make(RETRY, RETRY, RETRY, ACK)
+    world.spool_readings(1, 2)
+    world.steps(12)
+    assert [record.getMessage() for record in caplog.records] == ["uplink down", "uplink online"]

@@ -1,0 +1,129 @@
+"""What `status` says of the parts, as the contract has it."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.certificate import Certificate
+from agent.clock import Stamp
+from agent.config import Config, SensorConfig, UplinkConfig
+from agent.delivery import Line, LineState
+from agent.errors import Absent
+from agent.flush import Delivered
+from agent.identity import Identity, IdentityState
+from agent.sampler import Health
+from agent.spool import Counts
+from agent.status import Moment, snapshot
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
+CONFIG = Config(
+    uplink=UplinkConfig(url="https://shield.example.com/temps"),
+    sensors=(SensorConfig(name="freezer", driver="ds18b20"), SensorConfig(name="room", driver="tmp102")),
+)
+MOMENT = Moment(Stamp(NOW, 1000.0, trusted=True), 500.0, "1.2.3", NOW - 3600, clock_synchronised=True)
+GOOD = Health(celsius=-18.0, last_good=Stamp(NOW - 7, 993.0, trusted=True))
+FAILING = Health(failures=3, celsius=21.5, last_good=Stamp(0, 900.0, trusted=False), error=Absent("absent", "gone"))
+HEALTH = {"freezer": GOOD, "room": GOOD}
+COUNTS = Counts(pending=2, held=0, set_aside=1, dropped=0, oldest=int(NOW) - 60, trouble="")
+CERTIFICATE = Certificate(
+    "sensor-001", "7", datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), fingerprint_sha256="ab" * 32
+)
+IDENTITY = Identity(IdentityState.ACTIVE, ("c", "k"), CERTIFICATE)
+LINE = Line(LineState.ONLINE, since=400.0, not_before=500.0)
+DELIVERED = Delivered(posted=5, acknowledged=4, ambiguous=1, last_ack=NOW - 3, last_status=201)
+
+
+def taken(**changes: object) -> dict[str, object]:
+    parts = {"health": HEALTH, "counts": COUNTS, "line": LINE, "delivered": DELIVERED, "identity": IDENTITY} | changes
+    return snapshot(CONFIG, MOMENT, **parts)  # type: ignore[arg-type]
+
+
+def test_the_shape_is_the_one_that_other_programs_rely_on() -> None:
+    status = taken()
+    assert {name: set(part) for name, part in status.items() if isinstance(part, dict)} == {
+        "spool": {"pending", "oldest", "set_aside", "dropped", "capacity", "durability", "state"},
+        "uplink": {
+            "state", "since", "failures", "last_ack", "next_try", "posted", "acknowledged", "ambiguous", "last_status",
+            "detail",
+        },
+        "clock": {"synchronised", "held"},
+        "identity": {"state", "name", "fingerprint_sha256", "not_after", "days_left", "renews_after"},
+    }  # fmt: skip
+    assert status["state"] == "healthy"
+    assert json.loads(json.dumps(status, allow_nan=False)) == status
+
+
+def test_times_are_utc_whatever_clock_they_came_from() -> None:
+    status = taken()
+    assert status["uplink"]["since"] == "2026-11-25T11:58:20Z"  # type: ignore[index]
+    assert status["sensors"][0]["time"] == "2026-11-25T11:59:53Z"  # type: ignore[index]
+    assert status["identity"]["renews_after"] == "2026-09-01T08:00:00Z"  # type: ignore[index]
+
+
+def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
+    sensor = taken(health={"freezer": GOOD, "room": FAILING})["sensors"][1]  # type: ignore[index]
+    assert sensor == {
+        "sensor": "room", "driver": "tmp102", "celsius": None, "time": None, "failures": 3, "error": "absent: gone",
+        "last_good": "2026-11-25T11:58:20Z",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "first"),
+    [
+        ({}, "healthy", None),
+        ({"health": {"freezer": GOOD, "room": FAILING}}, "degraded", "sensor room: absent: gone"),
+        ({"health": {"freezer": FAILING, "room": FAILING}}, "broken", "sensor freezer: absent: gone"),
+        ({"counts": replace(COUNTS, trouble="not storing: disk full")}, "broken", "spool: not storing: disk full"),
+        ({"counts": replace(COUNTS, dropped=9)}, "degraded", "spool: 9 readings were dropped because it was full"),
+        ({"counts": replace(COUNTS, pending=299_000)}, "degraded", "spool: 100% full"),
+        ({"line": Line(LineState.BACKOFF), "delivered": Delivered(detail="HTTP 503")}, "degraded", "uplink: HTTP 503"),
+        (
+            {"line": Line(LineState.HOLD), "delivered": Delivered(detail="HTTP 403")},
+            "broken",
+            "uplink: this device is refused: HTTP 403",
+        ),
+        (
+            {"line": Line(LineState.MISDIRECTED), "delivered": Delivered(detail="HTTP 200")},
+            "broken",
+            "uplink: not the shield's answer: HTTP 200",
+        ),
+        (
+            {"identity": Identity(IdentityState.MISSING, detail="not enrolled yet")},
+            "degraded",
+            "identity: not enrolled yet",
+        ),
+        ({"identity": Identity(IdentityState.BROKEN, detail="torn")}, "broken", "identity: torn"),
+        (
+            {
+                "identity": replace(
+                    IDENTITY, certificate=replace(CERTIFICATE, not_after=datetime(2026, 12, 1, tzinfo=UTC))
+                )
+            },
+            "degraded",
+            "identity: the certificate expires in 5 days",
+        ),
+    ],
+)
+def test_what_is_wrong_comes_first_with_the_command_that_mends_it(
+    changes: dict[str, object], state: str, first: str | None
+) -> None:
+    status = taken(**changes)
+    assert status["state"] == state
+    problems = status["problems"]
+    assert isinstance(problems, list)
+    assert (problems[0]["what"] if problems else None) == first
+    assert all(problem["fix"] for problem in problems)
+
+
+def test_the_worst_problem_is_the_first() -> None:
+    status = taken(health={"freezer": GOOD, "room": FAILING}, counts=replace(COUNTS, trouble="disk full"))
+    assert [problem["what"] for problem in status["problems"]] == ["spool: disk full", "sensor room: absent: gone"]  # type: ignore[attr-defined]
+
+
+def test_a_stopping_daemon_says_so() -> None:
+    assert snapshot(
+        CONFIG, MOMENT, health=HEALTH, counts=COUNTS, line=LINE, delivered=DELIVERED, identity=IDENTITY, running=False
+    )["state"] == "stopped"  # fmt: skip

@@ -1,0 +1,174 @@
+"""From the grid to the spool: real sampler, real spool, simulated sensors, a clock that moves when told."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import Clock
+from agent.config import SensorConfig
+from agent.errors import Unreadable
+from agent.sampler import Probe, Sampler
+from agent.spool import Spool
+from agent.ticks import Ticks
+
+BOOTED = 1_790_000_000.0
+
+
+class Thermometer:
+    """A sensor of the outside: gives what it holds, or fails if it holds nothing."""
+
+    bus = "test"
+    rated_celsius = (-55.0, 125.0)
+
+    def __init__(self, celsius: float | None) -> None:
+        self.celsius = celsius
+
+    def read(self) -> float:
+        if self.celsius is None:
+            raise Unreadable("crc", "nobody there")
+        return self.celsius
+
+
+class World:
+    """`now` is seconds since boot; the wall clock is right, or `wrong_by` seconds off."""
+
+    def __init__(self, directory: Path, *intervals: float) -> None:
+        self.now = 50.0
+        self.wrong_by = 0.0
+        self.root = directory
+        self.sensors = [Thermometer(20.0 + place) for place, _ in enumerate(intervals)]
+        self.probes = [
+            Probe(SensorConfig(name=f"s{place}", driver="simulated", interval_seconds=every), self.sensors[place])
+            for place, every in enumerate(intervals)
+        ]
+        self.spool = Spool(directory / "spool.db")
+        self.ticks = self.begin("boot-1")
+
+    def begin(self, boot_id: str) -> Ticks:
+        clock = Clock(
+            self.root,
+            wall=lambda: BOOTED + self.now + self.wrong_by,
+            since_boot=lambda: self.now,
+            boot_id=boot_id,
+        )
+        sampler = Sampler(self.probes, clock, monotonic=lambda: self.now)
+        self.ticks = Ticks(self.probes, sampler, self.spool, clock, monotonic=lambda: self.now)
+        return self.ticks
+
+    def synchronise(self) -> None:
+        """What systemd-timesyncd does once it has set the clock."""
+        file = self.root / "run/systemd/timesync/synchronized"
+        file.parent.mkdir(parents=True)
+        file.touch()
+        self.wrong_by = 0.0
+
+    def stored(self) -> list[tuple[str, float, float]]:
+        """Sensor, degrees, and seconds after boot of every reading that may be sent."""
+        rows = (spooled.reading for spooled in self.spool.head(100))
+        return [(row.sensor, row.celsius, row.unix_seconds - BOOTED) for row in rows]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    made: list[World] = []
+
+    def build(*intervals: float) -> World:
+        made.append(World(tmp_path, *(intervals or (60.0,))))
+        return made[-1]
+
+    yield build
+    for world in made:
+        world.ticks.sampler.close()
+        world.spool.close()
+
+
+def test_the_first_tick_is_due_at_once_and_the_next_on_the_grid(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    assert world.ticks.next_due == 50.0
+    world.ticks.tick()
+    assert world.ticks.next_due == 110.0
+
+
+def test_sensors_that_share_a_point_of_the_grid_share_a_tick(make: Callable[..., World]) -> None:
+    world = make(10.0, 20.0)
+    world.synchronise()
+    read = []
+    for _ in range(4):
+        world.now = world.ticks.next_due
+        read.append([each.name for each in world.ticks.tick()])
+    assert read == [["s0", "s1"], ["s0"], ["s0", "s1"], ["s0"]]
+
+
+def test_an_overrun_skips_points_and_never_catches_up(make: Callable[..., World]) -> None:
+    world = make(10.0)
+    world.synchronise()
+    world.ticks.tick()
+    world.now += 35.0
+    world.ticks.tick()
+    assert world.ticks.next_due == 90.0
+    assert len(world.stored()) == 2
+
+
+def test_a_reading_is_stamped_with_the_second_it_was_taken(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.synchronise()
+    world.now = 50.9
+    world.ticks.tick()
+    assert world.stored() == [("s0", 20.0, 50.0)]
+
+
+def test_a_failed_read_stores_nothing_and_stops_nobody(make: Callable[..., World]) -> None:
+    world = make(60.0, 60.0)
+    world.synchronise()
+    world.sensors[0].celsius = None
+    taken = world.ticks.tick()
+    assert [each.celsius for each in taken] == [None, 21.0]
+    assert world.stored() == [("s1", 21.0, 50.0)]
+
+
+def test_readings_of_an_untrusted_clock_are_held_and_then_stamped_right(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.wrong_by = -500_000.0
+    world.ticks.tick()
+    world.now = world.ticks.next_due
+    world.ticks.tick()
+    assert world.stored() == []
+    assert world.spool.counts().held == 2
+    world.synchronise()
+    world.now = world.ticks.next_due
+    world.ticks.tick()
+    assert world.stored() == [("s0", 20.0, 50.0), ("s0", 20.0, 110.0), ("s0", 20.0, 170.0)]
+
+
+def test_held_readings_of_a_boot_that_ended_are_set_aside(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.ticks.tick()
+    world.ticks.sampler.close()
+    world.begin("boot-2")
+    world.synchronise()
+    world.ticks.tick()
+    counts = world.spool.counts()
+    assert (counts.set_aside, counts.held, counts.pending) == (1, 0, 1)
+
+
+def test_times_of_a_sensor_never_repeat_even_if_the_clock_is_set_back(make: Callable[..., World]) -> None:
+    world = make(1.0)
+    world.synchronise()
+    for _ in range(3):
+        world.now = world.ticks.next_due
+        world.ticks.tick()
+        world.wrong_by -= 1.0
+    times = [time for _, _, time in world.stored()]
+    assert times == sorted(set(times))
+    assert len(times) == 3
+
+
+def test_times_go_on_above_those_before_a_restart(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.synchronise()
+    world.ticks.tick()
+    world.ticks.sampler.close()
+    world.begin("boot-1").tick()
+    times = [time for _, _, time in world.stored()]
+    assert times == [50.0, 51.0]
