@@ -1,0 +1,120 @@
+"""systemd/sensor-agent.service: systemd accepts it, and it gives the daemon what its code relies on."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from agent.config import DEFAULT_PATH
+from agent.config.sections import IdentityConfig, SpoolConfig
+from agent.identity import CREDENTIAL_NAMES
+
+DIRECTORY: Final = Path(__file__).parent.parent / "systemd"
+UNIT: Final = DIRECTORY / "sensor-agent.service"
+TEXT: Final = UNIT.read_text(encoding="utf-8")
+
+
+def options(text: str) -> dict[str, list[str]]:
+    """Values by key, in the order in which they stand."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for key, value in re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE):
+        found[key].append(value)
+    return found
+
+
+OPTIONS: Final = options(TEXT)
+
+
+def test_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: apt-get install systemd")
+    copy = tmp_path / UNIT.name
+    copy.write_text(
+        TEXT.replace("/usr/bin/sensor-agent", sys.executable), encoding="utf-8"
+    )  # verify wants one that is there
+
+    run = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, check=False)
+
+    assert [line for line in run.stderr.splitlines() if UNIT.name in line] == []
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Type", "notify"),  # agent.notify says READY=1
+        ("NotifyAccess", "main"),
+        ("ExecStart", "/usr/bin/sensor-agent run"),
+        ("ExecReload", "/bin/kill -HUP $MAINPID"),  # SIGHUP re-reads the configuration
+        ("Restart", "always"),
+        ("StartLimitIntervalSec", "0"),
+        ("User", "sensor-agent"),
+        ("ConditionPathExists", str(DEFAULT_PATH)),
+        ("RuntimeDirectory", "sensor-agent"),  # /run/sensor-agent/status.json
+        ("RuntimeDirectoryMode", "0755"),
+        ("RuntimeDirectoryPreserve", "yes"),
+        ("WantedBy", "multi-user.target"),
+    ],
+)
+def test_unit_sets_what_the_daemon_relies_on(key: str, value: str) -> None:
+    assert OPTIONS[key] == [value]
+
+
+def test_unit_watches_with_room_for_a_hanging_round_of_sensors() -> None:
+    (seconds,) = OPTIONS["WatchdogSec"]
+
+    assert float(seconds.removesuffix("s")) >= 60
+
+
+def test_unit_passes_the_pair_under_the_names_that_the_agent_looks_for() -> None:
+    files = (IdentityConfig().cert_file, IdentityConfig().key_file)
+
+    assert OPTIONS["LoadCredential"] == [f"{name}:{file}" for name, file in zip(CREDENTIAL_NAMES, files, strict=True)]
+
+
+def test_unit_starts_without_a_pair() -> None:
+    defaults = dict(value.split(":", maxsplit=1) for value in OPTIONS["SetCredential"])
+
+    assert tuple(defaults) == CREDENTIAL_NAMES
+    assert all(text and "-----BEGIN" not in text for text in defaults.values())
+
+
+def test_unit_makes_the_directory_of_the_spool() -> None:
+    assert [f"/var/lib/{name}" for name in OPTIONS["StateDirectory"]] == [str(Path(SpoolConfig().path).parent)]
+
+
+def test_unit_waits_neither_for_the_network_nor_for_the_time() -> None:
+    waits = " ".join(value for key in ("After", "Wants", "Requires") for value in OPTIONS[key])
+
+    assert "online" not in waits
+    assert "time" not in waits
+
+
+def test_sysusers_makes_the_user_and_the_groups_that_the_unit_names() -> None:
+    made = {tuple(line.split()[:2]) for line in (DIRECTORY / "sensor-agent.sysusers").read_text().splitlines()}
+
+    assert ("u", *OPTIONS["User"]) in made
+    assert ("g", *OPTIONS["SupplementaryGroups"]) in made
+
+
+def test_sysusers_is_accepted_by_systemd(tmp_path: Path) -> None:
+    if shutil.which("systemd-sysusers") is None:
+        pytest.skip("systemd-sysusers is not installed: apt-get install systemd")
+    (tmp_path / "etc").mkdir()
+    config = DIRECTORY / "sensor-agent.sysusers"
+
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", config], capture_output=True, check=True)
+
+    assert re.search(
+        r"^sensor-agent:.*:/var/lib/sensor-agent:", (tmp_path / "etc/passwd").read_text(), flags=re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("folder", ["systemd", "packaging"])
+def test_folders_named_like_libraries_hold_no_python(folder: str) -> None:
+    assert list((DIRECTORY.parent / folder).rglob("*.py")) == []
