@@ -5,6 +5,7 @@ bus the healthy sensors come first, and a bus that hangs in the kernel is left a
 """
 
 import logging
+import math
 import queue
 import signal
 import threading
@@ -22,8 +23,9 @@ from agent.sensors.gate import gate
 log = logging.getLogger(__name__)
 
 TRIES: Final = 3
-RETRY_SECONDS: Final = 3.0  # no try begins later than this after the first
-TICK_SECONDS: Final = 10.0  # a bus of twelve 1-Wire sensors takes 0.8 s for each; longer than that is a hang
+RETRY_SECONDS: Final = 3.0  # all tries of one reading; three conversions of a DS18B20 take 2.4 s
+HANG_SECONDS: Final = 10.0  # no read takes that long: the slowest are the three tries above
+TICK_SECONDS: Final = 30.0  # the longest that the daemon waits for one tick; twenty 1-Wire sensors take 16 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,58 +62,69 @@ class Health:
         return Health(celsius=taken.celsius, last_good=taken.stamp)
 
 
-def measure(probe: Probe, *, monotonic: Callable[[], float]) -> float:
+def measure(probe: Probe, *, monotonic: Callable[[], float], tries: int = TRIES) -> float:
     """Degrees Celsius, gated and calibrated, thousandths exact; transient faults are tried again at once.
 
-    The range is judged before the offset: it is the chip's, not the room's. Raises SensorError.
+    The range is judged before the offset: it is the chip's, not the room's. Raises SensorError, at the latest when
+    one more try, as long as the last one, would end later than three seconds after the first began.
     """
-    started = monotonic()
-    for attempt in range(TRIES):
+    config, sensor = probe.config, probe.sensor
+    first = monotonic()
+    while True:
+        began = monotonic()
         try:
-            config = probe.config
-            raw = gate(
-                probe.sensor.read(),
-                rated=probe.sensor.rated_celsius,
-                low=config.min_celsius,
-                high=config.max_celsius,
-            )
+            raw = gate(sensor.read(), rated=sensor.rated_celsius, low=config.min_celsius, high=config.max_celsius)
             return milli(raw + config.offset_celsius) / 1000
         except SensorError as error:
-            if not error.transient or attempt + 1 == TRIES or monotonic() - started > RETRY_SECONDS:
+            tries -= 1
+            now = monotonic()
+            if not error.transient or tries <= 0 or now + (now - began) > first + RETRY_SECONDS:
                 raise
-    raise AssertionError("unreachable")
 
 
-def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float]) -> Taken:
+def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float], tries: int = TRIES) -> Taken:
     """One reading with its instant (the value's, not the beginning of the tries), or what kept it away."""
     try:
-        celsius = measure(probe, monotonic=monotonic)
+        celsius = measure(probe, monotonic=monotonic, tries=tries)
     except SensorError as error:
         return Taken(probe.config.name, clock.stamp(), error=error)
     return Taken(probe.config.name, clock.stamp(), celsius)
 
 
-class _Lane(threading.Thread):
-    """The one thread that touches a bus. Idle, it waits on its queue and costs nothing."""
-
-    def __init__(self, bus: str, read: Callable[[Probe], Taken]) -> None:
-        super().__init__(name=f"bus {bus}", daemon=True)
-        self._read = read
-        self.work: queue.SimpleQueue[tuple[list[Probe], queue.SimpleQueue[Taken]] | None] = queue.SimpleQueue()
-        self.busy = False
-
-    def run(self) -> None:
-        block_signals()
-        while (job := self.work.get()) is not None:
-            probes, results = job
-            for probe in probes:
-                results.put(self._read(probe))
-            self.busy = False
-
-
 def block_signals() -> None:
     """Keep signals to the main thread: one that reaches a 1-Wire read makes it come back empty."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+class _Lane(threading.Thread):
+    """The one thread that touches a bus. Idle, it waits on its queue and costs nothing."""
+
+    def __init__(
+        self,
+        bus: str,
+        read: Callable[[Probe], Taken],
+        results: "queue.SimpleQueue[Taken]",
+        monotonic: Callable[[], float],
+    ) -> None:
+        super().__init__(name=f"bus {bus}", daemon=True)  # one that hangs in the kernel must not keep the process
+        self.work: queue.SimpleQueue[Probe | None] = queue.SimpleQueue()
+        self._read, self._results, self._monotonic = read, results, monotonic
+        self._began: float | None = None
+
+    def run(self) -> None:
+        block_signals()
+        while (probe := self.work.get()) is not None:
+            self._began = self._monotonic()
+            taken = self._read(probe)
+            self._began = None
+            self._results.put(taken)
+
+    def hangs_at(self, now: float, hang_seconds: float) -> float:
+        """When the read under way is overdue; of a lane that broke down, now."""
+        if not self.is_alive():
+            return now
+        began = self._began
+        return (now if began is None else began) + hang_seconds
 
 
 class Sampler:
@@ -123,34 +136,27 @@ class Sampler:
         clock: Clock,
         *,
         monotonic: Callable[[], float],
-        tick_seconds: float = TICK_SECONDS,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self.health = {probe.config.name: Health() for probe in probes}
-        self._clock = clock
-        self._monotonic = monotonic
-        self._tick_seconds = tick_seconds
+        self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
         self._lanes: dict[str, _Lane] = {}
+        self._under_way: dict[str, _Lane] = {}
+        self._results: queue.SimpleQueue[Taken] = queue.SimpleQueue()
 
-    def tick(self, probes: Sequence[Probe]) -> list[Taken]:
-        """One try for each of the probes, in their order; a bus that does not return in time gives Unreadable."""
-        buses: dict[str, list[Probe]] = {}
+    def tick(self, probes: Sequence[Probe], *, patience: float = math.inf) -> list[Taken]:
+        """One try for each of the probes, in their order; a bus that does not return in time gives Unreadable.
+
+        After `patience` seconds, a slow bus is left to itself: what it still gives comes with a later tick, before
+        that one's own and with its own instant. A sensor that is still being read is not asked again meanwhile.
+        """
+        deadline = self._monotonic() + patience
+        late = self._arrived()
         for probe in sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0):
-            buses.setdefault(probe.sensor.bus, []).append(probe)
-        results: queue.SimpleQueue[Taken] = queue.SimpleQueue()
-        expected = sum(len(group) for bus, group in buses.items() if self._start(bus, group, results))
-        taken: dict[str, Taken] = {}
-        deadline = self._monotonic() + self._tick_seconds
-        while len(taken) < expected:
-            try:
-                got = results.get(timeout=max(deadline - self._monotonic(), 0.0))
-            except queue.Empty:
-                break
-            taken[got.name] = got
-        late = [probe for probe in probes if probe.config.name not in taken]
-        for probe in late:
-            hung = Unreadable("hung", f"{probe.sensor.bus} has not returned from a read", hint="power-cycle the sensor")
-            taken[probe.config.name] = Taken(probe.config.name, self._clock.stamp(), error=hung)
-        ordered = [taken[probe.config.name] for probe in probes]
+            self._start(probe)
+        names = [probe.config.name for probe in probes]
+        taken = self._collect(names, late, deadline)
+        ordered = [*late, *(taken[name] for name in names if name in taken)]
         for each in ordered:
             self._note(each)
         return ordered
@@ -160,16 +166,52 @@ class Sampler:
         for lane in self._lanes.values():
             lane.work.put(None)
 
-    def _start(self, bus: str, probes: list[Probe], results: "queue.SimpleQueue[Taken]") -> bool:
+    def _start(self, probe: Probe) -> None:
+        name, bus = probe.config.name, probe.sensor.bus
+        if name in self._under_way and self._under_way[name].is_alive():
+            return
         lane = self._lanes.get(bus)
-        if lane is None:
-            lane = self._lanes[bus] = _Lane(bus, lambda probe: take(probe, self._clock, monotonic=self._monotonic))
+        if lane is None or not lane.is_alive():
+            lane = self._lanes[bus] = _Lane(bus, self._take, self._results, self._monotonic)
             lane.start()
-        if lane.busy:
-            return False
-        lane.busy = True
-        lane.work.put((probes, results))
-        return True
+        self._under_way[name] = lane
+        lane.work.put(probe)
+
+    def _take(self, probe: Probe) -> Taken:
+        # one that failed last time has no second try: its healthy neighbours on the bus are waiting
+        tries = 1 if self.health[probe.config.name].failures else TRIES
+        return take(probe, self._clock, monotonic=self._monotonic, tries=tries)
+
+    def _arrived(self) -> list[Taken]:
+        """What came in since the last tick gave up waiting."""
+        arrived = []
+        while not self._results.empty():
+            arrived.append(self._results.get())
+            self._under_way.pop(arrived[-1].name, None)
+        return arrived
+
+    def _collect(self, names: Sequence[str], late: list[Taken], deadline: float) -> dict[str, Taken]:
+        """Results of these names until all are in, the deadline, or nothing but hung buses is left."""
+        taken: dict[str, Taken] = {}
+        while lanes := {self._under_way[name] for name in names if name not in taken}:
+            now = self._monotonic()
+            seconds = min(deadline, max(lane.hangs_at(now, self._hang_seconds) for lane in lanes)) - now
+            if seconds <= 0:
+                break
+            try:
+                got = self._results.get(timeout=seconds)
+            except queue.Empty:
+                continue
+            self._under_way.pop(got.name, None)
+            if got.name in names:
+                taken[got.name] = got
+            else:
+                late.append(got)
+        now = self._monotonic()
+        for name in names:
+            if name not in taken and self._under_way[name].hangs_at(now, self._hang_seconds) <= now:
+                taken[name] = Taken(name, self._clock.stamp(), error=_given_up(self._under_way[name]))
+        return taken
 
     def _note(self, taken: Taken) -> None:
         """Keep the health, and log the change of a sensor's state once."""
@@ -190,3 +232,9 @@ class Sampler:
                 "sensor reads again",
                 extra={"SENSOR": taken.name, "FAILURES": before.failures, "CELSIUS": taken.celsius},
             )
+
+
+def _given_up(lane: _Lane) -> SensorError:
+    if not lane.is_alive():
+        return Unreadable("broken", f"the driver of {lane.name} broke down", hint="journalctl -u sensor-agent")
+    return Unreadable("hung", f"{lane.name} has not returned from a read", hint="power-cycle the sensor")

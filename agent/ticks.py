@@ -7,7 +7,7 @@ from typing import Final
 from agent.clock import Clock, Stamp
 from agent.errors import SpoolError
 from agent.reading import Reading, milli
-from agent.sampler import Probe, Sampler, Taken
+from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
 from agent.schedule import due_now, next_due
 from agent.spool import Spool
 
@@ -43,15 +43,21 @@ class Ticks:
         """When the next tick is due, in monotonic seconds; inf without sensors."""
         return min(self._dues, default=FOREVER)
 
-    def tick(self) -> list[Taken]:
-        """Read the sensors that are due and spool what came out; gives every try in the order of the configuration."""
-        due = due_now(self._monotonic(), self._dues)
-        taken = self.sampler.tick([self.probes[place] for place in due])
-        self._spool_all(taken)
+    def tick(self, *, patience: float | None = None) -> list[Taken]:
+        """Read the sensors that are due and spool what came out; gives every try in the order of the configuration.
+
+        Waits for `patience` seconds, by default until the next sensor is due: a bus that is slow or hangs delays
+        nobody, and what it still gives comes with a later tick.
+        """
         now = self._monotonic()
+        due = due_now(now, self._dues)
         for place in due:
             every = self.probes[place].config.interval_seconds
             self._dues[place] = next_due(now, started=self._started, every=every)
+        if patience is None:
+            patience = min(self.next_due - now, TICK_SECONDS)
+        taken = self.sampler.tick([self.probes[place] for place in due], patience=patience)
+        self._spool_all(taken)
         self.last.update((each.name, each) for each in taken)
         return taken
 

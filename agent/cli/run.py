@@ -1,6 +1,7 @@
 """`run`: the daemon, or one tick and one flush of it."""
 
 import argparse
+import math
 import logging
 import os
 import sys
@@ -137,7 +138,7 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         flush = parts.flush(spool, parts.plan(config, root))
         ticks = _ticks(config, root, clock, spool, wait=event.wait)
         begun = time.time()
-        taken = ticks.tick()
+        taken = ticks.tick(patience=math.inf)
         flush.drain(event.wait)
         flush.close()
         status = describe(config, clock, spool, flush, ticks.sampler, since=begun, running=False)
