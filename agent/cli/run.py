@@ -1,8 +1,8 @@
 """`run`: the daemon, or one tick and one flush of it."""
 
 import argparse
-import math
 import logging
+import math
 import os
 import sys
 import threading
