@@ -145,12 +145,13 @@ class Service:
             self._uplink.wake.set()
 
     def _deliver(self, part: Part) -> None:
-        state = LineState.IDLE
+        told = (LineState.IDLE, 0)
         while not self._stop.is_set():
             part.work(self._parts.request_seconds)
             again = self._flush.step()
-            if self._flush.line.state is not state:
-                state = self._flush.line.state
+            now = (self._flush.line.state, self._flush.delivered.acknowledged)
+            if now[0] is not told[0] or (math.isinf(again) and now != told):  # another line, or a spool drained
+                told = now
                 self._say()
             part.rest(again)
 

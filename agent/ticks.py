@@ -68,9 +68,10 @@ class Ticks:
         if now.trusted and not self._trusted:
             self._release(offset)
         trusted = now.trusted and self._trusted
+        # by the instant, not by the configuration: a slow bus comes later, and delivery is oldest first
         readings = [
             self._reading(each, each.stamp.boot_seconds + (offset if trusted else 0.0))
-            for each in taken
+            for each in sorted(taken, key=lambda each: each.stamp.boot_seconds)
             if each.celsius is not None
         ]
         boot_id = "" if trusted else self._clock.boot_id

@@ -30,6 +30,20 @@ class Thermometer:
         return self.celsius
 
 
+class SlowThermometer(Thermometer):
+    """Takes a second of the world's time, on a bus of its own."""
+
+    bus = "slow"
+
+    def __init__(self, celsius: float, world: "World") -> None:
+        super().__init__(celsius)
+        self.world = world
+
+    def read(self) -> float:
+        self.world.now += 1.0
+        return super().read()
+
+
 class World:
     """`now` is seconds since boot; the wall clock is right, or `wrong_by` seconds off."""
 
@@ -116,6 +130,18 @@ def test_a_reading_is_stamped_with_the_second_it_was_taken(make: Callable[..., W
     world.now = 50.9
     world.ticks.tick()
     assert world.stored() == [("s0", 20.0, 50.0)]
+
+
+def test_a_tick_is_spooled_oldest_first_although_a_bus_is_slow(make: Callable[..., World]) -> None:
+    world = make(60.0, 60.0)
+    world.synchronise()
+    slow = SlowThermometer(1.0, world)
+    world.ticks.sampler.close()
+    world.probes = [Probe(world.probes[0].config, slow), Probe(world.probes[1].config, SlowThermometer(2.0, world))]
+    world.begin("boot-1").tick()
+    times = [time for _, _, time in world.stored()]
+    assert times == sorted(times)
+    assert len(set(times)) == 2
 
 
 def test_a_failed_read_stores_nothing_and_stops_nobody(make: Callable[..., World]) -> None:

@@ -94,14 +94,14 @@ class Stage:
     def start_shield(self) -> None:
         """Start the shield, or start it again where it was."""
         ports = [f"--port={self.where['port']}", f"--api-port={self.where['api_port']}"] if self.where else []
-        self._shield = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "agent", "shield", "serve", f"--dir={self.shield_directory}", "--json", *ports],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        serve = ["shield", "serve", "--rule=strict", f"--dir={self.shield_directory}", "--json", *ports]
+        with (self.directory / "shield.log").open("a") as log:
+            self._shield = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [sys.executable, "-m", "agent", *serve], stdout=subprocess.PIPE, stderr=log, text=True
+            )
         line = self._shield.stdout.readline() if self._shield.stdout else ""
         if not line:
-            raise NotHeld("the shield did not start; its words are above")
+            raise NotHeld(f"the shield did not start: {self._last_words('shield')}")
         self.where = json.loads(line)
         if not self.config.exists():
             self.config.write_text(
@@ -163,9 +163,9 @@ class Stage:
             threading.Event().wait(GLANCE_SECONDS)
         return value
 
-    def _last_words(self) -> str:
+    def _last_words(self, who: str = "daemon") -> str:
         try:
-            return "\n".join((self.directory / "daemon.log").read_text().splitlines()[-5:])
+            return "\n".join((self.directory / f"{who}.log").read_text().splitlines()[-5:])
         except FileNotFoundError:
             return ""
 
