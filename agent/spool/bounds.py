@@ -17,6 +17,22 @@ class Limits:
     window_seconds: float = 0.0
 
 
+def keep(db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None) -> int:
+    """Delete what lies beyond the limits, of `pending` readings above the floor; gives how many went.
+
+    The age limit needs `utc`, the current second.
+    """
+    dropped = 0
+    if utc is not None:
+        dropped = too_old(db, floor=floor, before=int(utc - limits.max_age_seconds))
+    if limits.thin and pending - dropped > limits.max_readings:
+        dropped += thin(db, floor=floor, pending=pending - dropped)
+    excess = pending - dropped - limits.max_readings
+    if excess > 0:
+        dropped += too_many(db, floor=floor, excess=excess)
+    return dropped
+
+
 def too_old(db: sqlite3.Connection, *, floor: int, before: int) -> int:
     """Delete the readings stamped before that UTC second; gives how many. One index look when there are none."""
     oldest = db.execute(
@@ -44,4 +60,4 @@ def thin(db: sqlite3.Connection, *, floor: int, pending: int) -> int:
         f" (PARTITION BY sensor ORDER BY seq) AS place FROM reading WHERE {LIVE} AND seq <="
         f" (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1 OFFSET :half)) WHERE place % 2 = 0)"
     )
-    return db.execute(sql, {"floor": floor, "half": pending // 2}).rowcount
+    return db.execute(sql, {"floor": floor, "half": max(pending // 2 - 1, 0)}).rowcount

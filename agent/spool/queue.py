@@ -5,21 +5,23 @@ acknowledged, set aside with its reason, or dropped and counted when the spool i
 """
 
 import logging
+import secrets
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from agent.errors import SpoolError
+from agent.errors import SpoolError, TryLater
 from agent.reading import Reading
-from agent.spool import bounds, store
+from agent.spool import bounds, salvage, store, table
 from agent.spool.bounds import Limits
 from agent.spool.row import Row, Spooled
+from agent.spool.table import State
 from agent.spool.watermark import Watermark
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ log = logging.getLogger(__name__)
 MEMORY_READINGS: Final = 20_000  # kept while the disk refuses them; about 4 MiB
 SET_ASIDE_READINGS: Final = 1_000  # kept for a person to look at; what goes beyond is a counted drop
 CHUNK: Final = 1_000  # rows touched in one transaction, so that a year of held readings needs no more memory
+AHEAD: Final = 10_000  # numbers claimed in advance by a window, whose readings may leave without any commit
+ADRIFT: Final = 1 << 40  # numbers the file cannot claim are taken at random from beyond: none is given twice
+BROKEN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +53,27 @@ class Spool:
     """A spool file opened for this process alone.
 
     Raises ForeignSpool if the path holds somebody else's file, TryLater if another process has it open,
-    SpoolError if it cannot be opened or made.
+    SpoolError if it cannot be opened or made. A damaged file is rebuilt.
     """
 
     def __init__(self, path: Path, *, limits: Limits | None = None, watermark: Path | None = None) -> None:
         self.limits = limits or Limits()  # may be replaced while running
+        self._path = path
         self._lock = threading.RLock()
-        self._db = store.open_or_create(path, max_readings=self.limits.max_readings)
-        state = self._db.execute("SELECT spool_id, next_seq, last_seconds, dropped FROM state").fetchone()
-        self._next_seq: int
-        self._last_seconds: int
-        self._dropped: int
-        spool_id, self._next_seq, self._last_seconds, self._dropped = state
-        self._mark = Watermark(watermark, spool_id)
-        self._floor = self._mark.seq  # every reading up to here has left
-        self._next_seq = max(self._next_seq, self._floor + 1)
-        self._sensors: dict[str, int] = dict(self._db.execute("SELECT name, id FROM sensor"))
-        self._boots: dict[str, int] = dict(self._db.execute("SELECT boot_id, id FROM boot"))
-        sql = "SELECT count(*), coalesce(sum(boot != 0), 0) FROM reading WHERE seq > ?"
-        self._pending, self._held = self._db.execute(sql, (self._floor,)).fetchone()
-        self._set_aside = self._db.execute("SELECT count(*) FROM set_aside").fetchone()[0]
-        self._fresh: list[Row] = []  # numbered, not yet committed
-        self._fresh_since = 0.0
-        self._window: deque[int] = deque()  # what `head` gave out last, oldest first
-        self._settled: set[int] = set()  # acknowledged, not yet deleted from the file
         self._trouble = ""
+        self._fresh: list[Row] = []  # numbered, not yet committed
+        self._window: deque[int] = deque()  # what `head` gave out last, oldest first
+        self._settled: set[int] = set()  # left above the floor, perhaps not yet deleted from the file
+        self._owing = False  # the file still holds readings that have left
+        self._waiting_since: float | None = None  # when the oldest thing to be committed came
+        self._suspect = False  # the connection was given up because the file looked damaged
+        self._db: sqlite3.Connection | None = self._open()
+        self._state = table.state(self._db)  # as in the file
+        self._dropped, self._last_seconds = self._state.dropped, self._state.last_seconds
+        self._mark = Watermark(watermark, self._state.spool_id)
+        self._floor = self._mark.seq  # every reading up to here has left
+        self._next_seq = max(self._state.next_seq, self._floor + 1)
+        self._take_stock(self._db)
 
     def __enter__(self) -> Self:
         return self
@@ -83,10 +84,13 @@ class Spool:
     def close(self) -> None:
         """Commit what is in memory and let go of the file."""
         with self._lock:
-            self._commit()
+            if self._fresh or self._owing or self._state.next_seq != self._next_seq:
+                self._commit(claim=self._next_seq)
             if self._fresh:
                 log.error("readings lost at stop", extra={"READINGS": len(self._fresh), "ERROR": self._trouble})
-            self._db.close()
+            if self._db is not None:
+                store.disconnect(self._db, self._path)
+                self._db = None
             self._mark.close()
 
     @property
@@ -104,18 +108,20 @@ class Spool:
         stay in memory (bounded), `counts().trouble` says why, and the next call tries again.
         """
         with self._lock:
-            boot = self._boots.setdefault(boot_id, len(self._boots) + 1) if boot_id else 0
-            if not self._fresh:
-                self._fresh_since = now
-            for reading in readings:
-                self._fresh.append(Row.make(self._next_seq, reading, boot=boot))
-                self._next_seq += 1
-                if not boot:
-                    self._last_seconds = max(self._last_seconds, reading.unix_seconds)
-            self._pending += len(readings)
-            self._held += len(readings) if boot else 0
-            if now - self._fresh_since >= self.limits.window_seconds:
-                self._commit(utc=utc)
+            boot = _number(self._boots, boot_id) if boot_id else 0
+            if boot and not self._held:
+                self._before_held = self._last_seconds
+            rows = [Row.make(self._next_seq + place, reading, boot=boot) for place, reading in enumerate(readings)]
+            self._fresh += rows
+            self._next_seq += len(rows)
+            self._pending += len(rows)
+            self._held += len(rows) if boot else 0
+            if rows and not boot:
+                self._last_seconds = max(self._last_seconds, *(row.seconds for row in rows))
+            if self._due(now):
+                self._commit(claim=self._next_seq + (AHEAD if self.limits.window_seconds else 0), utc=utc)
+            if self._next_seq > self._state.next_seq and self._trouble:
+                self._drift(len(rows))
             self._bound_memory()
 
     def head(self, limit: int = 64) -> list[Spooled]:
@@ -126,10 +132,9 @@ class Spool:
         """
         with self._lock:
             rows = self._rows(limit)
-            damaged = [row for row in rows if not row.intact]
-            if damaged:
-                self._move_aside(damaged, status=None, reason="damaged in the spool: its checksum does not match")
-                return self.head(limit)
+            while damaged := [row for row in rows if not row.intact]:
+                self._set_damaged_aside(damaged)
+                rows = self._rows(limit)
             sendable: list[Spooled] = []
             for row in rows:
                 if row.boot:
@@ -141,8 +146,13 @@ class Spool:
     def ack(self, seq: int) -> None:
         """The shield has it. Survives a killed process at once, a power cut from the next commit on."""
         with self._lock:
-            if seq not in self._settled and (seq in self._window or self._has(seq)):  # else dropped meanwhile
-                self._left([seq])
+            if seq > self._floor and seq not in self._settled:
+                try:
+                    there = seq in self._window or bool(self._find(seq))  # else dropped meanwhile
+                except SpoolError:
+                    there = True  # counted anew with the next connection
+                if there:
+                    self._left([seq])
 
     def set_aside(self, seq: int, *, status: int | None, reason: str) -> None:
         """Take a refused reading out of the queue with its reason; on flash when this returns.
@@ -150,8 +160,7 @@ class Spool:
         Raises SpoolError if the disk refuses; then it is still pending.
         """
         with self._lock:
-            rows = [row for row in self._rows(max(len(self._window), 1)) if row.seq == seq]
-            self._move_aside(rows, status=status, reason=reason)
+            self._move_aside(self._find(seq), status=status, reason=reason)
 
     def release(self, boot_id: str, *, offset_seconds: float) -> int:
         """Stamp the readings held since this boot: UTC = boot seconds + offset. Gives how many there were.
@@ -161,23 +170,21 @@ class Spool:
         with self._lock:
             released = 0
             latest: dict[str, int] = {}
-            self._commit()
-            while rows := self._held_rows("boot.boot_id = ?", boot_id):
-                stamped = []
-                for row in rows:
-                    utc = max(round(row.seconds + offset_seconds), latest.get(row.sensor, 0) + 1)
-                    latest[row.sensor] = utc
-                    stamped.append(Row.make(row.seq, Reading(row.sensor, row.milli, utc)))
-                self._last_seconds = max(self._last_seconds, *latest.values())
-                with self._transaction():
-                    self._db.executemany(
-                        "UPDATE reading SET seconds = ?, boot = 0, crc = ? WHERE seq = ?",
-                        [(row.seconds, row.crc, row.seq) for row in stamped],
-                    )
-                    self._write_state(0)
+            boot = self._boots.get(boot_id, 0)
+            while rows := self._held_rows("seq > ? AND boot = ? ORDER BY seq LIMIT ?", self._floor, boot, CHUNK):
+                stamped = self._stamped(rows, offset_seconds, latest)
+                state = replace(self._state, last_seconds=self._last_seconds)
+                with self._transaction() as db:
+                    table.restamp(db, list(stamped.values()))
+                    table.write_state(db, state)
+                self._state = state
                 self._held -= len(rows)
                 released += len(rows)
-            return released
+            in_memory = [row for row in self._fresh if boot and row.boot == boot]
+            stamped = self._stamped(in_memory, offset_seconds, latest)
+            self._fresh = [stamped.get(row.seq, row) for row in self._fresh]
+            self._held -= len(in_memory)
+            return released + len(in_memory)
 
     def forget_boots(self, current: str) -> int:
         """Set aside what is held since earlier boots: nothing can tell its time any more. Gives how many.
@@ -186,7 +193,9 @@ class Spool:
         """
         with self._lock:
             forgotten = 0
-            while rows := self._held_rows("boot.boot_id != ?", current):
+            now = self._boots.get(current, 0)
+            where = "seq > ? AND boot != 0 AND boot != ? ORDER BY seq LIMIT ?"
+            while rows := self._held_rows(where, self._floor, now, CHUNK):
                 self._move_aside(rows, status=None, reason="its boot ended before the clock could be trusted")
                 forgotten += len(rows)
             return forgotten
@@ -194,147 +203,219 @@ class Spool:
     def counts(self) -> Counts:
         """How much is in here, in a time that does not grow with it (but see the first opening)."""
         with self._lock:
-            oldest = next(iter(self._rows(1)), None)
+            oldest = next(iter(self._rows(1, "AND boot = 0" if self._held else "")), None)
             return Counts(
                 pending=self._pending,
                 held=self._held,
                 set_aside=self._set_aside,
                 dropped=self._dropped,
-                oldest=oldest.seconds if oldest and not oldest.boot else None,
+                oldest=oldest.seconds if oldest else None,
                 trouble=self._trouble,
             )
 
-    def _rows(self, limit: int) -> list[Row]:
-        """The oldest rows that have not left, of the file and then of the memory."""
-        gone_above = sum(seq > self._floor for seq in self._settled)
+    def _open(self) -> sqlite3.Connection:
+        """A connection that works, after a rebuild if the file is damaged."""
         try:
-            stored = self._select("seq > ? ORDER BY seq LIMIT ?", self._floor, limit + gone_above)
+            db = store.open_or_create(self._path, max_readings=self.limits.max_readings)
+            try:
+                salvage.check(db, thorough=self._suspect)
+            except sqlite3.Error:
+                db.close()
+                raise
+        except sqlite3.Error as error:
+            if not salvage.is_damage(error):
+                raise store.refusal(self._path, error) from error
+            salvage.rebuild(self._path, max_readings=self.limits.max_readings)
+            db = store.open_or_create(self._path, max_readings=self.limits.max_readings)
+        self._suspect = False
+        return db
+
+    def _take_stock(self, db: sqlite3.Connection) -> None:
+        """Count what the file and the memory hold."""
+        self._sensors, self._boots = table.sensors(db), table.boots(db)
+        self._pending, self._held, self._set_aside = table.totals(db, floor=self._floor)
+        self._before_held = self._last_seconds
+        if self._fresh:  # a commit that seemed to fail may be in the file all the same
+            there = {row.seq for row in table.rows(db, "seq >= ?", self._fresh[0].seq)}
+            self._fresh = [row for row in self._fresh if row.seq not in there]
+        self._pending += len(self._fresh) - sum(bool(table.rows(db, "seq = ?", seq)) for seq in self._settled)
+        self._held += sum(row.boot != 0 for row in self._fresh)
+
+    def _due(self, now: float) -> bool:
+        """Whether something is to be committed and has waited for the window, or numbers have run out."""
+        if not self._fresh and not self._owing:
+            self._waiting_since = None
+            return bool(self._trouble)
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return now - self._waiting_since >= self.limits.window_seconds or self._next_seq > self._state.next_seq
+
+    def _drift(self, count: int) -> None:
+        """Number the last `count` readings anew: the file would give theirs again after a power cut."""
+        if self._next_seq < self._state.next_seq + ADRIFT:
+            self._next_seq = self._state.next_seq + ADRIFT + secrets.randbelow(ADRIFT)
+            kept, moved = self._fresh[: len(self._fresh) - count], self._fresh[len(self._fresh) - count :]
+            for row in moved:
+                reading = Reading(row.sensor, row.milli, row.seconds)
+                kept.append(Row.make(self._next_seq, reading, boot=row.boot))
+                self._next_seq += 1
+            self._fresh = kept
+
+    def _rows(self, limit: int, condition: str = "") -> list[Row]:
+        """The oldest rows that have not left, of the file and then of the memory."""
+        try:
+            where = f"seq > ? {condition} ORDER BY seq LIMIT ?"
+            stored = self._select(where, self._floor, limit + len(self._settled))
         except SpoolError:
             stored = []  # a disk that cannot be read must not keep the memory from being delivered
-        rows = (row for row in (*stored, *self._fresh) if row.seq > self._floor and row.seq not in self._settled)
-        return list(islice(rows, limit))
+        fresh = (row for row in self._fresh if not (condition and row.boot))
+        return list(islice((row for row in (*stored, *fresh) if row.seq not in self._settled), limit))
 
-    def _has(self, seq: int) -> bool:
-        return any(row.seq == seq for row in self._fresh) or bool(self._select("seq = ? AND seq > ?", seq, self._floor))
+    def _find(self, seq: int) -> list[Row]:
+        """The one row of that number, if it is still pending."""
+        if seq <= self._floor or seq in self._settled:
+            return []
+        return [row for row in self._fresh if row.seq == seq] or self._select("seq = ?", seq)
 
-    def _held_rows(self, which_boot: str, boot_id: str) -> list[Row]:
-        where = f"seq > ? AND boot IN (SELECT id FROM boot WHERE {which_boot}) ORDER BY seq LIMIT ?"
-        return self._select(where, self._floor, boot_id, CHUNK) if self._held else []
+    def _held_rows(self, where: str, *values: object) -> list[Row]:
+        """Held rows of the file; damaged ones are set aside, lest a new stamp make them look sound."""
+        while self._held and (rows := self._select(where, *values)):
+            damaged = [row for row in rows if not row.intact]
+            if not damaged:
+                return rows
+            self._set_damaged_aside(damaged)
+        return []
 
     def _select(self, where: str, *values: object) -> list[Row]:
-        sql = (
-            "SELECT seq, coalesce((SELECT name FROM sensor WHERE id = sensor), ''), seconds, milli, boot, crc"
-            f" FROM reading WHERE {where}"
-        )
+        if self._db is None:
+            raise SpoolError(f"spool: {self._trouble}")
         try:
-            return [Row(*row) for row in self._db.execute(sql, values)]
+            return table.rows(self._db, where, *values)
         except sqlite3.Error as error:
-            self._trouble = f"cannot be read: {error}"
-            raise SpoolError(f"spool: {self._trouble}") from error
+            raise self._failed("cannot be read", error) from error
+
+    def _stamped(self, rows: Sequence[Row], offset: float, latest: dict[str, int]) -> dict[int, Row]:
+        """The held rows in UTC, by number; each sensor's second above its `latest`, which moves on."""
+        stamped = {}
+        for row in rows:
+            utc = max(round(row.seconds + offset), latest.get(row.sensor, self._before_held) + 1)
+            latest[row.sensor] = utc
+            stamped[row.seq] = Row.make(row.seq, Reading(row.sensor, row.milli, utc))
+            self._last_seconds = max(self._last_seconds, utc)
+        return stamped
 
     def _left(self, seqs: Iterable[int]) -> None:
         """Count readings out, and move the floor up to the oldest one that is still here."""
         gone = set(seqs)
+        still_fresh = [row for row in self._fresh if row.seq not in gone]
+        self._owing = self._owing or len(self._fresh) - len(still_fresh) < len(gone)
+        self._fresh = still_fresh
         self._settled |= gone
         self._pending -= len(gone)
-        self._fresh = [row for row in self._fresh if row.seq not in gone]
         while self._window and self._window[0] in self._settled:
             self._floor = self._window.popleft()
+            self._settled.discard(self._floor)
         self._mark.write(self._floor)
 
+    def _set_damaged_aside(self, rows: list[Row]) -> None:
+        log.error("damaged readings set aside", extra={"READINGS": len(rows)})
+        self._move_aside(rows, status=None, reason="damaged in the spool: its checksum does not match")
+
     def _move_aside(self, rows: list[Row], *, status: int | None, reason: str) -> None:
-        with self._transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO set_aside(seq, sensor, seconds, milli, status, reason) VALUES (?, ?, ?, ?, ?, ?)",
-                [(row.seq, row.sensor, row.seconds, row.milli, status, reason) for row in rows],
-            )
-            self._db.executemany("DELETE FROM reading WHERE seq = ?", [(row.seq,) for row in rows])
-            surplus = self._db.execute(
-                "DELETE FROM set_aside WHERE seq <= (SELECT seq FROM set_aside ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-                (SET_ASIDE_READINGS,),
-            ).rowcount
-            self._write_state(surplus)
+        if not rows:
+            return
+        with self._transaction() as db:
+            surplus = table.move_aside(db, rows, status=status, reason=reason, keep=SET_ASIDE_READINGS)
+            state = self._state_with(surplus, next_seq=max(self._next_seq, self._state.next_seq))
+            table.write_state(db, state)
+        self._state = state
         self._dropped += surplus
         self._set_aside += len(rows) - surplus
         self._held -= sum(row.boot != 0 for row in rows)
-        self._left(row.seq for row in rows)
+        self._left([row.seq for row in rows])
 
-    def _commit(self, *, utc: float | None = None) -> None:
-        """Put the memory on flash; when the disk refuses, everything stays in memory and `trouble` says why."""
+    def _commit(self, *, claim: int, utc: float | None = None) -> None:
+        """Put the memory on flash; when the disk refuses, everything stays in memory and `trouble` says why.
+
+        Numbers below `claim` are taken from then on, also after a power cut.
+        """
         try:
-            with self._transaction():
-                dropped = self._write(utc)
-        except SpoolError:
+            if self._db is None:
+                self._db = self._open()
+                self._take_stock(self._db)
+            try:
+                self._write(claim=claim, utc=utc, thin=self.limits.thin)
+            except SpoolError:
+                if not self.limits.thin or self._pending <= self.limits.max_readings:
+                    raise
+                # thinning rewrites half of the file, for which a full disk has no room: drop the oldest instead
+                self._write(claim=claim, utc=utc, thin=False)
+        except (SpoolError, TryLater) as error:
+            self._trouble = self._trouble or str(error)
             return
         self._fresh.clear()
         self._settled.intersection_update(self._window)
-        self._count_drops(dropped)
-        self._trouble = ""
+        self._owing, self._waiting_since, self._trouble = False, None, ""
 
-    def _write(self, utc: float | None) -> int:
-        """New rows in, settled rows out, bounds kept; gives the number of drops."""
-        for name in {row.sensor for row in self._fresh}:
-            self._sensors.setdefault(name, len(self._sensors) + 1)
-        # all of them each time: a commit that failed has taken its new names back out of the file
-        self._db.executemany("INSERT OR IGNORE INTO sensor(name, id) VALUES (?, ?)", self._sensors.items())
-        self._db.executemany("INSERT OR IGNORE INTO boot(boot_id, id) VALUES (?, ?)", self._boots.items())
-        self._db.executemany(
-            "INSERT INTO reading(seq, sensor, seconds, milli, boot, crc) VALUES (?, ?, ?, ?, ?, ?)",
-            [(row.seq, self._sensors[row.sensor], row.seconds, row.milli, row.boot, row.crc) for row in self._fresh],
-        )
-        self._db.execute("DELETE FROM reading WHERE seq <= ?", (self._floor,))
-        self._db.executemany("DELETE FROM reading WHERE seq = ?", [(seq,) for seq in self._settled])
-        dropped = self._bound_file(utc)
-        self._write_state(dropped)
-        return dropped
+    def _write(self, *, claim: int, utc: float | None, thin: bool) -> None:
+        """New rows in, settled rows out, bounds kept."""
+        for row in self._fresh:
+            _number(self._sensors, row.sensor)
+        with self._transaction() as db:
+            table.insert(db, self._fresh, sensor_ids=self._sensors, boot_ids=self._boots)
+            table.delete(db, floor=self._floor, settled=self._settled)
+            limits = replace(self.limits, thin=thin)
+            dropped = bounds.keep(db, limits, floor=self._floor, pending=self._pending, utc=utc)
+            held = table.totals(db, floor=self._floor)[1] if dropped and self._held else self._held
+            state = self._state_with(dropped, next_seq=claim)
+            table.write_state(db, state)
+        self._state, self._held = state, held
+        self._dropped += dropped
+        self._pending -= dropped
+        if dropped:
+            self._window.clear()  # what `head` gave out may be gone; `ack` looks for itself
 
-    def _write_state(self, dropped: int) -> None:
-        self._db.execute(
-            "UPDATE state SET next_seq = ?, last_seconds = ?, dropped = ?",
-            (self._next_seq, self._last_seconds, self._dropped + dropped),
-        )
-
-    def _bound_file(self, utc: float | None) -> int:
-        dropped = 0
-        if utc is not None:
-            dropped = bounds.too_old(self._db, floor=self._floor, before=int(utc - self.limits.max_age_seconds))
-        pending = self._pending - dropped
-        if pending > self.limits.max_readings and self.limits.thin:
-            dropped += bounds.thin(self._db, floor=self._floor, pending=pending)
-        excess = self._pending - dropped - self.limits.max_readings
-        if excess > 0:
-            dropped += bounds.too_many(self._db, floor=self._floor, excess=excess)
-        return dropped
+    def _state_with(self, dropped: int, *, next_seq: int) -> State:
+        return State(self._state.spool_id, next_seq, self._last_seconds, self._dropped + dropped)
 
     def _bound_memory(self) -> None:
         """Drop the oldest rows that the disk refuses, and count them; the count reaches the file when it heals."""
         excess = len(self._fresh) - MEMORY_READINGS
         if excess > 0:
             gone, self._fresh = self._fresh[:excess], self._fresh[excess:]
-            self._count_drops(len(gone))
-
-    def _count_drops(self, dropped: int) -> None:
-        if dropped:
-            self._dropped += dropped
-            self._pending -= dropped
-            self._window.clear()  # what `head` gave out may be gone; `ack` looks for itself
-            if self._held:
-                sql = "SELECT count(*) FROM reading WHERE seq > ? AND boot != 0"
-                self._held = self._db.execute(sql, (self._floor,)).fetchone()[0] + sum(
-                    row.boot != 0 for row in self._fresh
-                )
+            self._held -= sum(row.boot != 0 for row in gone)
+            self._dropped += excess
+            self._pending -= excess
+            self._window.clear()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One commit, on flash when it is left; raises SpoolError and changes nothing if the disk refuses."""
+        db = self._db
+        if db is None:
+            raise SpoolError(f"spool: {self._trouble}")
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
         except BaseException as error:
             with suppress(sqlite3.Error):
-                self._db.rollback()  # does nothing after SQLITE_FULL, which has rolled back by itself
+                db.rollback()  # does nothing after SQLITE_FULL, which has rolled back by itself
             if not isinstance(error, sqlite3.Error):
                 raise
-            self._trouble = f"not storing: {error}"
-            raise SpoolError(f"spool: {self._trouble}") from error
+            raise self._failed("not storing", error) from error
+
+    def _failed(self, what: str, error: sqlite3.Error) -> SpoolError:
+        """Note the trouble; after an input/output error SQLite needs a new connection, made by the next commit."""
+        self._trouble = f"{what}: {error}"
+        if store.primary_code(error) in BROKEN and self._db is not None:
+            self._suspect = salvage.is_damage(error)
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+        return SpoolError(f"spool: {self._path} {self._trouble}", hint=f"df {self._path.parent}; journalctl -k")
+
+
+def _number(names: dict[str, int], name: str) -> int:
+    """The name's number in the file, a new one if need be."""
+    return names.setdefault(name, max(names.values(), default=0) + 1)

@@ -29,8 +29,8 @@ WAL_HEADER: Final = 32  # bytes, https://www.sqlite.org/fileformat2.html#walform
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's result code without its extension; -1 if the error is of the Python module itself."""
-    return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF if hasattr(error, "sqlite_errorcode") else -1
+    """SQLite's result code without its extension; 255 if the error is of the Python module itself."""
+    return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF
 
 
 def open_or_create(path: Path, *, max_readings: int) -> sqlite3.Connection:
@@ -39,7 +39,7 @@ def open_or_create(path: Path, *, max_readings: int) -> sqlite3.Connection:
     Raises ForeignSpool, TryLater (another process has it), SpoolError, or sqlite3.DatabaseError of a damaged file.
     """
     try:
-        if not _is_ours(path):
+        if not is_spool(path):
             create(path, size=preallocated(max_readings))
         return connect(path)
     except (OSError, sqlite3.OperationalError) as error:
@@ -58,8 +58,11 @@ def preallocated(max_readings: int) -> int:
     return min(MAX_PREALLOCATED, max_readings * BYTES_PER_READING + (64 << 10))
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether there is a spool of ours; judged by the file's first 100 bytes, before SQLite may touch it."""
+def is_spool(path: Path) -> bool:
+    """Whether there is a spool of ours; judged by the file's first 100 bytes, before SQLite may touch it.
+
+    Raises ForeignSpool if something else is there, OSError if that cannot be seen.
+    """
     try:
         with path.open("rb") as file:
             header = file.read(100)
