@@ -95,9 +95,16 @@ def _misplaced_keys(sensor: SensorConfig, table: dict[str, Any], path: str) -> l
         family = f"{FAMILIES[sensor.driver]:02x}-…"
         problems.append(f"{path}.id: the family of driver {sensor.driver!r} is {family} (got {sensor.id!r})")
     if sensor.driver in CHIPS and address_of(sensor) not in CHIPS[sensor.driver].addresses:
-        known = ", ".join(f"{address:#04x}" for address in CHIPS[sensor.driver].addresses)
-        problems.append(f"{path}.address: a {sensor.driver} is at one of {known} (got {sensor.address:#04x})")
+        problems.append(
+            f"{path}.address: a {sensor.driver} is at {_named(CHIPS[sensor.driver].addresses)} (got {sensor.address:#04x})"
+        )
     return problems
+
+
+def _named(addresses: Collection[int]) -> str:
+    if len(addresses) > 8:
+        return f"{min(addresses):#04x} … {max(addresses):#04x}"
+    return ", ".join(f"{address:#04x}" for address in sorted(addresses))
 
 
 def rated_celsius(driver: str) -> tuple[float, float] | None:

@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
+from agent.sensors.aosong import AOSONG
+from agent.sensors.bosch import BOSCH
+from agent.sensors.identified import IDENTIFIED
 from agent.sensors.linear import LINEAR
+from agent.sensors.sensirion import SENSIRION
 from agent.sensors.wire import Chip
 
 CHIPS: Final[Mapping[str, Chip]] = {
     **LINEAR,
-    "pct2075": LINEAR["lm75b"],  # NXP's successor, same register and same scale
+    **IDENTIFIED,
+    **SENSIRION,
+    **AOSONG,
+    **BOSCH,
+    "lm75a": LINEAR["lm75b"],  # NXP's; National's LM75A has the nine bits of lm75
+    "pct2075": LINEAR["lm75b"],
 }

@@ -52,13 +52,13 @@ class Wire:
                 return
         raise Unreadable("not_ready", f"the chip at {self.address:#04x} was still busy after {looks} looks")
 
-    def expect(self, pointer: int, length: int, genuine: Callable[[bytes], bool], *, what: str) -> None:
+    def expect(self, *pointer: int, length: int, genuine: Callable[[bytes], bool], what: str) -> None:
         """Verify an identity register. Raises Misconfigured with what was seen if it is another chip's."""
-        seen = self.register(pointer, length)
+        seen = self.bus.write_read(self.address, bytes(pointer), length)
         if not genuine(seen):
             raise Misconfigured(
                 "bad_id",
-                f"the chip at {self.address:#04x} is no {what} (register {pointer:#04x} reads {seen.hex()})",
+                f"the chip at {self.address:#04x} is no {what} (register {bytes(pointer).hex()} reads {seen.hex()})",
                 hint="check `driver` and `address` of this sensor",
             )
 
