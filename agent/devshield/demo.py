@@ -77,7 +77,7 @@ It goes on running {until}. In another terminal:
   {agent} check
   curl --cacert {where["ca_file"]} --cert {cert} --key {key} {where["shield"]}
   curl --cacert {where["ca_file"]} {where["shield"]}                      # 403
-  curl --cacert {where["ca_file"]} {where["fault_url"]} -d '{{"shield": ["503*10"]}}'
+  curl --cacert {where["ca_file"]} https://127.0.0.1:{where["api_port"]}/__fault -d '{{"shield": ["503*10"]}}'
 
   the agent's log       {stage.directory}/daemon.log
   its spool             {stage.directory}/spool/spool.db
