@@ -26,7 +26,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
     ("sampler", "flush", "enrollment"),
-    ("ticks", "status", "sensors.drivers"),
+    ("ticks", "status", "sensors.drivers", "sensors.inventory"),
     ("service",),
     ("cli",),
 )

@@ -12,6 +12,7 @@ transfer: another process changes the temperature by writing the file. Its first
 import ctypes
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,11 @@ def remove_chip(root: Path, address: int, *, number: int = 1) -> None:
 class I2cWire:
     """Called as `ioctl(fd, request, arg)`; which bus is meant is asked of the open file.
 
-    `writes` keeps what was written to which address.
+    `writes` keeps what was written last, to which address.
     """
 
     def __init__(self) -> None:
-        self.writes: list[tuple[int, bytes]] = []
+        self.writes: deque[tuple[int, bytes]] = deque(maxlen=256)
         self._written: dict[tuple[str, int], bytes] = {}
 
     def __call__(self, fd: int, request: int, arg: Any, _mutate: bool = True) -> int:  # noqa: FBT001, FBT002 - ioctl's own signature

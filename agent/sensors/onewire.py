@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DEVICES: Final = Path("sys/bus/w1/devices")
 POWER_ON_NEAR_CELSIUS: Final = 5.0  # a clone at a true 85.0 was within that of it a minute ago
-_SWITCH_ON: Final = (
+SWITCH_ON: Final = (
     "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
 )
 
@@ -118,7 +118,7 @@ class OneWireSensor:
     def _absent(self) -> Absent:
         devices = self._root / DEVICES
         if not devices.is_dir():
-            return Absent("no_bus", f"{devices} does not exist: 1-Wire is off", hint=_SWITCH_ON)
+            return Absent("no_bus", f"{devices} does not exist: 1-Wire is off", hint=SWITCH_ON)
         others = ", ".join(each for each in discover(self._root) if each != self.id)
         hint = f"it shows {others}; is `id` right?" if others else "check wiring, supply and pull-up (4.7 kΩ)"
         return Absent("absent", f"{self.id} is not on the bus", hint=hint)
