@@ -14,6 +14,7 @@ from os import O_DIRECTORY, O_RDONLY, fsync
 from os import close as close_fd
 from os import open as open_fd
 from pathlib import Path
+from shutil import disk_usage
 from typing import Final
 
 from agent.errors import AgentError, ForeignSpool, SpoolError, TryLater
@@ -24,7 +25,8 @@ SCHEMA_VERSION: Final = 1
 PAGE: Final = 512
 BYTES_PER_READING: Final = 28  # measured at page size 512
 MAX_PREALLOCATED: Final = 8 << 20
-WAL_PAGES: Final = 250
+WAL_PAGES: Final = 250  # frames before a checkpoint
+WAL_BYTES: Final = 2 * WAL_PAGES * PAGE  # the commit that reaches the threshold may go far beyond it
 WAL_HEADER: Final = 32  # bytes, https://www.sqlite.org/fileformat2.html#walformat
 
 
@@ -96,7 +98,10 @@ def create(path: Path, *, size: int) -> None:
 
 
 def make(path: Path, *, size: int) -> Path:
-    """A new spool's file beside `path`, on disk when this returns; nothing is left of it if that fails."""
+    """A new spool's file beside `path`, on disk when this returns; nothing is left of it if that fails.
+
+    It is grown to `size` bytes if the disk has them, else made small.
+    """
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
@@ -104,19 +109,19 @@ def make(path: Path, *, size: int) -> Path:
         with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute(f"PRAGMA page_size={PAGE}")
             db.execute("PRAGMA auto_vacuum=NONE")
-            db.execute("PRAGMA journal_mode=MEMORY")  # not OFF: growing may have to be rolled back
+            db.execute("PRAGMA journal_mode=MEMORY")
             db.execute("PRAGMA synchronous=OFF")
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             db.executescript(table.SCHEMA)
             table.write_state(db, table.State(secrets.randbits(62)))
-            _grow(db, size)
+            grown = _grow(db, size)
         sync(fresh)
         sync(fresh.parent)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    return fresh
+    return fresh if grown else make(path, size=0)  # it has taken all the room there was, and the WAL needs some
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -140,8 +145,9 @@ def connect(path: Path) -> sqlite3.Connection:
             db.execute(f"PRAGMA {setting}")
         _kept_wal(path).unlink(missing_ok=True)
         wal = Path(f"{path}-wal")
-        if not wal.exists() or wal.stat().st_size < WAL_PAGES * PAGE:
-            _grow(db, WAL_PAGES * PAGE)
+        small = not wal.exists() or wal.stat().st_size < WAL_BYTES
+        if small and disk_usage(path.parent).free > 4 * WAL_BYTES:  # the file may grow by as much
+            _grow(db, WAL_BYTES)
     except BaseException:
         db.close()
         raise
@@ -175,18 +181,21 @@ def _kept_wal(path: Path) -> Path:
     return path.with_name(path.name + "-wal.kept")
 
 
-def _grow(db: sqlite3.Connection, size: int) -> None:
-    """Make the file and the WAL `size` bytes longer and leave the space free inside of them."""
+def _grow(db: sqlite3.Connection, size: int) -> bool:
+    """Make the file (and the WAL) `size` bytes longer and leave the space free inside; False if there is no room.
+
+    In two commits: pages freed by the commit that took them are never written and leave holes in the file.
+    """
     try:
-        db.execute("BEGIN")
-        db.execute("CREATE TABLE pad(bytes BLOB)")
-        for _ in range(max(1, size >> 20)):
+        db.execute("CREATE TABLE IF NOT EXISTS pad(bytes BLOB)")
+        for _ in range(-(-size // (1 << 20))):
             db.execute("INSERT INTO pad VALUES (zeroblob(?))", (min(size, 1 << 20),))
         db.execute("DROP TABLE pad")
-        db.execute("COMMIT")
-    except sqlite3.OperationalError:
-        if db.in_transaction:
-            db.execute("ROLLBACK")  # no room to grow in: the spool works, it only does not outlive a full disk
+    except sqlite3.OperationalError:  # the spool works all the same, it only does not outlive a full disk
+        with suppress(sqlite3.OperationalError):
+            db.execute("DROP TABLE IF EXISTS pad")
+        return False
+    return True
 
 
 def sync(path: Path) -> None:

@@ -1,0 +1,171 @@
+"""A disk that refuses: full, read-only, or full from the start. Real ones, mounted for the test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from world.disk import Disk
+from world.readings import readings, spool_in
+
+from agent.errors import SpoolError
+from agent.spool import Limits, Spool
+
+SMALL = Limits(max_readings=5000)
+
+
+def test_a_full_disk_goes_on_storing_within_the_preallocated_file(disk: Disk) -> None:
+    with spool_in(disk.path) as spool:
+        disk.fill()
+        for number in range(2000):
+            spool.append(readings(number))
+        assert spool.counts().trouble == ""
+
+
+def test_what_was_stored_on_a_full_disk_is_there_after_a_restart(disk: Disk) -> None:
+    with spool_in(disk.path) as spool:
+        disk.fill()
+        spool.append(readings(1, 2))
+    with spool_in(disk.path) as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
+
+
+def test_a_restart_on_a_full_disk_keeps_the_room_to_store(disk: Disk) -> None:
+    spool_in(disk.path).close()
+    disk.fill()
+    spool_in(disk.path).close()
+    with spool_in(disk.path) as spool:
+        for number in range(2000):
+            spool.append(readings(number))
+        assert spool.counts().trouble == ""
+
+
+def test_a_full_spool_on_a_full_disk_drops_its_oldest(disk: Disk) -> None:
+    with spool_in(disk.path, Limits(max_readings=2000)) as spool:
+        disk.fill()
+        for number in range(0, 4000, 8):
+            spool.append(readings(*range(number, number + 8)))
+        assert (spool.counts().trouble, spool.counts().pending, spool.counts().dropped) == ("", 2000, 2000)
+
+
+def test_a_full_spool_that_would_be_thinned_stays_usable_on_a_full_disk(disk: Disk) -> None:
+    with spool_in(disk.path, Limits(max_readings=20_000, thin=True)) as spool:
+        disk.fill()
+        for number in range(0, 24_000, 500):
+            spool.append(readings(*range(number, number + 500)))
+        counts = spool.counts()
+        assert counts.trouble == ""
+        assert counts.pending + counts.dropped == 24_000
+
+
+def beyond_the_preallocated(disk: Disk) -> Spool:
+    """A spool that has grown into a full disk: its next commit is refused."""
+    spool = spool_in(disk.path, Limits(max_readings=50))
+    spool.limits = Limits()
+    disk.fill()
+    for number in range(0, 100_000, 200):
+        spool.append(readings(*range(number, number + 200)))
+        if spool.counts().trouble:
+            return spool
+    raise AssertionError("the disk was never full")
+
+
+def test_readings_that_the_disk_refuses_stay_in_memory_and_are_delivered(disk: Disk) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        before = spool.counts()
+        assert "full" in before.trouble
+        pending = spool.head(before.pending + 1)
+        assert len(pending) == before.pending
+        spool.ack(pending[-1].seq)
+        assert spool.counts().pending == before.pending - 1
+        disk.free()
+
+
+def test_readings_in_memory_reach_the_file_once_there_is_room(disk: Disk) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        pending = spool.counts().pending
+        disk.free()
+        spool.append(readings(200_000))
+        assert spool.counts().trouble == ""
+    with Spool(disk.path / "spool.db") as spool:
+        assert spool.counts().pending == pending + 1
+
+
+def test_numbers_given_while_the_disk_refuses_are_never_given_again(disk: Disk, tmp_path: Path) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        seen = {spooled.seq for spooled in spool.head(100_000)}
+        for file in disk.path.glob("spool.db*"):  # what a power cut would leave
+            shutil.copy(file, tmp_path)
+    with Spool(tmp_path / "spool.db") as after:
+        stored = {spooled.seq for spooled in after.head(100_000)}
+        after.append(readings(*range(500)))
+        given = {spooled.seq for spooled in after.head(200_000)} - stored
+    assert not given & seen
+
+
+def test_memory_is_bounded_and_what_it_cannot_keep_is_counted(disk: Disk) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        before = spool.counts()
+        for number in range(0, 30_000, 1000):
+            spool.append(readings(*range(number, number + 1000)))
+        after = spool.counts()
+        assert after.pending + after.dropped == before.pending + before.dropped + 30_000
+        assert after.dropped >= 10_000
+        disk.free()
+
+
+def test_a_disk_without_room_for_the_preallocated_file_takes_a_small_one(disk: Disk) -> None:
+    disk.fill()
+    with (disk.path / "ballast").open("r+b") as ballast:
+        ballast.truncate((disk.path / "ballast").stat().st_size - (400 << 10))
+    with Spool(disk.path / "spool.db") as spool:  # wants 8 MiB
+        spool.append(readings(1, 2))
+        assert spool.counts().trouble == ""
+    with Spool(disk.path / "spool.db") as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
+
+
+def test_a_disk_without_any_room_is_named_and_nothing_is_left_behind(disk: Disk) -> None:
+    disk.fill()
+    with pytest.raises(SpoolError, match=r"spool\.path: .* cannot be opened"):
+        Spool(disk.path / "spool.db")
+    assert [path.name for path in disk.path.iterdir()] == ["ballast"]
+
+
+def test_a_disk_that_turned_read_only_is_named_at_the_start(disk: Disk) -> None:
+    spool_in(disk.path).close()
+    disk.remount("ro")
+    with pytest.raises(SpoolError, match="cannot be opened"):
+        spool_in(disk.path)
+
+
+CHILD = """
+import resource, signal, sys
+from pathlib import Path
+from world.readings import readings, spool_in
+spool = spool_in(Path(sys.argv[1]))
+spool.append(readings(1))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # every write fails with EFBIG
+spool.append(readings(2))
+spool.append(readings(3))
+assert spool.counts().trouble, "the disk did not refuse"
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.append(readings(4))
+spool.append(readings(5))
+print(spool.counts().trouble, [each.reading.milli_celsius for each in spool.head()])
+spool.close()
+"""
+
+
+def test_after_an_input_output_error_the_spool_opens_its_file_again(tmp_path: Path) -> None:
+    environ = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == str([each.milli_celsius for each in readings(1, 2, 3, 4, 5)])
+    with spool_in(tmp_path) as spool:
+        assert [each.reading for each in spool.head()] == readings(1, 2, 3, 4, 5)
