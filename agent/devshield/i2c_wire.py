@@ -92,7 +92,10 @@ class I2cWire:
         if request == I2C_FUNCS:
             arg.value = FUNCTIONS
         elif request == I2C_RDWR:
-            self._transfer(str(Path(f"/proc/self/fd/{fd}").readlink()), [arg.msgs[each] for each in range(arg.nmsgs)])
+            bus = str(Path(f"/proc/self/fd/{fd}").readlink())
+            if bus.endswith(" (deleted)"):
+                raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+            self._transfer(bus, [arg.msgs[each] for each in range(arg.nmsgs)])
             return int(arg.nmsgs)
         elif request in {I2C_SLAVE, I2C_SLAVE_FORCE, I2C_SMBUS}:
             raise OSError(errno.EBUSY, "only I2C_RDWR is spoken here: the others cache an address")

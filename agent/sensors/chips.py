@@ -5,14 +5,14 @@ from typing import Final
 
 from agent.sensors.aosong import AOSONG
 from agent.sensors.bosch import BOSCH
-from agent.sensors.identified import IDENTIFIED
 from agent.sensors.linear import LINEAR
+from agent.sensors.registers import REGISTERS
 from agent.sensors.sensirion import SENSIRION
 from agent.sensors.wire import Chip
 
 CHIPS: Final[Mapping[str, Chip]] = {
     **LINEAR,
-    **IDENTIFIED,
+    **REGISTERS,
     **SENSIRION,
     **AOSONG,
     **BOSCH,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.errors import Misconfigured
 from agent.sensors import Wait
-from agent.sensors.i2c_faults import NACK, PASSING, device_name, open_fault, transfer_fault
+from agent.sensors.i2c_faults import PASSING, device_name, open_fault, transfer_fault
 from agent.sensors.wire import Chip, Wire
 
 if TYPE_CHECKING:
@@ -79,9 +79,8 @@ class I2cBus:
                 smbus.i2c_rdwr(*sent)
                 return bytes(sent[-1])
             except OSError as error:
-                if error.errno not in NACK:
-                    self.close()
                 if error.errno not in PASSING or attempt + 1 == TRIES or self._wait(RETRY_SECONDS):
+                    self.close()  # an adapter that was plugged out and in again has another file behind the same name
                     raise transfer_fault(error, self.number, address) from error
         raise AssertionError("unreachable")
 

@@ -1,4 +1,4 @@
-"""Register chips that say who they are: verified before the first reading and after every error."""
+"""Register chips that take more than reading a word: an identity, a ready flag, a conversion to start, a checksum."""
 
 from collections.abc import Callable
 from typing import Final
@@ -76,6 +76,8 @@ def _read_ds1621(wire: Wire, _calibration: bytes) -> float:
     wire.write(0xEE)
     wire.pause(0.75)
     wire.until(lambda: bool(wire.register(0xAC, 1)[0] & 0x80), seconds=0.125, looks=3)
+    if wire.register(0xAC, 1) == b"\xff":  # both alarms and a busy EEPROM at once: no chip, a line held high
+        raise Unreadable("no_data", f"{wire.address:#04x} reads all ones", hint="check the wiring")
     return shifted(7, 2)(wire.register(0xAA, 2))
 
 
@@ -92,7 +94,7 @@ def _read_mlx90614(wire: Wire, _calibration: bytes) -> float:
 
 _ADT: Final = _identity(0x0B, 1, lambda seen: seen[0] >> 4 == 0xC, "adt7410 or adt7420")
 
-IDENTIFIED = {
+REGISTERS = {
     "tmp1075": Chip(
         0x48,
         range(0x48, 0x78),
