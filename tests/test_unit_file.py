@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from agent.config import DEFAULT_PATH
+from agent.cli import DEFAULT_CONFIG
 from agent.config.sections import IdentityConfig, SpoolConfig
 from agent.identity import CREDENTIAL_NAMES
 
@@ -54,7 +54,7 @@ def test_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
         ("Restart", "always"),
         ("StartLimitIntervalSec", "0"),
         ("User", "sensor-agent"),
-        ("ConditionPathExists", str(DEFAULT_PATH)),
+        ("ConditionPathExists", str(DEFAULT_CONFIG)),
         ("RuntimeDirectory", "sensor-agent"),  # /run/sensor-agent/status.json
         ("RuntimeDirectoryMode", "0755"),
         ("RuntimeDirectoryPreserve", "yes"),

@@ -1,40 +1,40 @@
 """The command line: one module per family of commands. stdout is the answer, stderr the talk."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-from agent import journal
-from agent.cli import check, demo, enroll, read, run, shield, status
-from agent.config import DEFAULT_PATH
+from agent import __version__, journal
 from agent.errors import AgentError, ConfigError
 
-FAMILIES = (run, enroll, read, check, status, shield, demo)
+DEFAULT_CONFIG: Final = Path("/etc/sensor-agent/config.toml")
+FAMILIES: Final = ("run", "enroll", "read", "check", "status", "shield", "demo")  # each a module beside this one
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; `--config`, `--root` and `--verbose` may stand before and after the command."""
+def parser(families: Sequence[str] = FAMILIES) -> argparse.ArgumentParser:
+    """The command line of those families; `--config`, `--root` and `--verbose` may stand before and after the command."""
     top = argparse.ArgumentParser(
         prog="sensor-agent",
         description="Temperature agent: reads sensors, spools, and delivers through a mutual-TLS API shield.",
         epilog="Exit codes: 0 done, 1 a fault, 2 usage, 65 unusable answer, 73 cannot write, 75 try again later, "
         "77 refused, 78 configuration.",
-        parents=[_everywhere(config=DEFAULT_PATH, root=Path("/"), verbose=False)],
+        parents=[_everywhere(config=DEFAULT_CONFIG, root=Path("/"), verbose=False)],
     )
-    top.add_argument("--version", action="version", version=f"%(prog)s {version('sensor-agent')}")
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = _everywhere(config=argparse.SUPPRESS, root=argparse.SUPPRESS, verbose=argparse.SUPPRESS)
-    for family in FAMILIES:
-        family.register(commands, common)
+    for family in families:
+        importlib.import_module(f"agent.cli.{family}").register(commands, common)
     return top
 
 
 def _everywhere(*, config: object, root: object, verbose: object) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--config", type=Path, metavar="FILE", default=config, help=f"the configuration (default {DEFAULT_PATH})"
+        "--config", type=Path, metavar="FILE", default=config, help=f"the configuration (default {DEFAULT_CONFIG})"
     )
     common.add_argument("--root", type=Path, default=root, help=argparse.SUPPRESS)
     common.add_argument("-v", "--verbose", action="store_true", default=verbose, help="log every reading")
@@ -43,7 +43,11 @@ def _everywhere(*, config: object, root: object, verbose: object) -> argparse.Ar
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
+    named = [family for family in FAMILIES if family in words]
+    clear = len(named) == 1 and words[0] in {*named, "--config", "--root", "-v"}
+    args = parser(named if clear else FAMILIES).parse_args(words)
     journal.set_up(verbose=args.verbose)
     try:
         code: int = args.handler(args)

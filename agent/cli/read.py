@@ -1,7 +1,6 @@
 """`read`: one reading of each sensor now; nothing is spooled and nothing is sent."""
 
 import argparse
-import difflib
 import sys
 import threading
 import time
@@ -35,6 +34,8 @@ def read(args: argparse.Namespace) -> int:
     known = [sensor.name for sensor in config.sensors]
     for name in args.names:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1) or known
             raise UnknownSensor(f"no sensor is named {name!r}", hint=f"the configuration has: {', '.join(near)}")
     probes = [

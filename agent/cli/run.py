@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from agent import __version__
 from agent.cli import parts
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.clock import Clock
@@ -117,7 +117,7 @@ def describe(
     config: Config, clock: Clock, spool: Spool, flush: Flush, sampler: Sampler, *, since: float, running: bool
 ) -> dict[str, Any]:
     """The status of these parts now."""
-    moment = Moment(clock.stamp(), time.monotonic(), version("sensor-agent"), since, clock.synchronised)
+    moment = Moment(clock.stamp(), time.monotonic(), __version__, since, clock.synchronised)
     return snapshot(
         config,
         moment,

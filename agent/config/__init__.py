@@ -1,6 +1,6 @@
 """The configuration: what the operator wrote, checked whole before anything is touched."""
 
-from agent.config.files import DEFAULT_PATH, load
+from agent.config.files import load
 from agent.config.sections import (
     ClockConfig,
     Config,
@@ -14,7 +14,6 @@ from agent.config.sections import (
 from agent.config.sensors import SensorConfig
 
 __all__ = [
-    "DEFAULT_PATH",
     "ClockConfig",
     "Config",
     "DeviceConfig",

@@ -3,17 +3,15 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from agent.config.sections import SECTIONS, Config
 from agent.config.sensors import read_sensors
 from agent.config.tables import read_table, report_unknown
 from agent.errors import ConfigError
 
-DEFAULT_PATH: Final = Path("/etc/sensor-agent/config.toml")
 
-
-def load(path: Path = DEFAULT_PATH) -> Config:
+def load(path: Path) -> Config:
     """The configuration of `path` and of the drop-ins in `conf.d/*.toml` beside it, in name order.
 
     Raises ConfigError with every problem found: unreadable files, TOML, types, ranges, unknown keys, duplicates.

@@ -1,6 +1,5 @@
 """The `[[sensors]]` tables: which keys a driver takes, and that no two name the same thing."""
 
-import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,6 +66,8 @@ def address_of(sensor: SensorConfig) -> int:
 
 
 def _unknown_driver(driver: str, path: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(driver, DRIVERS, n=1)
     return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {driver!r})"
 

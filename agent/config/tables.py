@@ -1,7 +1,6 @@
 """A TOML table into a frozen dataclass: types, checks, unknown keys; every problem collected with its path."""
 
 import dataclasses
-import difflib
 import re
 import types
 import typing
@@ -59,6 +58,8 @@ def report_unknown(table: Mapping[str, Any], known: Collection[str], path: str, 
     """Add a problem for each key of the table that is not known, with the nearest one that is."""
     for name in table:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             where = f"{path}.{name}" if path else name
             problems.append(f"{where}: unknown key" + (f", did you mean {near[0]!r}?" if near else ""))
