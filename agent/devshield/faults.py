@@ -93,6 +93,11 @@ class Faults:
             return any(fault.kind == "kv-limit" for fault in self._lists["shield"])
 
 
+def is_kind(fault: Fault | None, kind: str) -> bool:
+    """Whether there is a fault and it is of that kind."""
+    return fault is not None and fault.kind == kind
+
+
 def instead(fault: Fault | None) -> Reply | None:
     """The answer that a fault gives in place of the real one; None if it lets the request through."""
     if fault is None:

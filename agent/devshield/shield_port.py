@@ -1,0 +1,100 @@
+"""What the shield's port answers: faults first, then the edge's rule, then the Worker; all of it is written down."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from agent.devshield.edge import Rule, admits, block_page
+from agent.devshield.faults import Fault, Faults, instead, is_kind
+from agent.devshield.issued import Issued
+from agent.devshield.readings import Readings
+from agent.devshield.reply import Reply
+from agent.devshield.request_log import RequestLog
+from agent.devshield.server import Outcome, Request
+from agent.devshield.worker import listing, post, thrown
+
+log = logging.getLogger(__name__)
+
+DRIP_SECONDS: Final = 1.0
+
+
+class ShieldPort:
+    """Answers requests; `now` gives UNIX seconds, `stop` ends a slow fault. For any thread."""
+
+    def __init__(
+        self,
+        *,
+        rule: Rule,
+        issued: Issued,
+        readings: Readings,
+        requests: RequestLog,
+        faults: Faults,
+        stop: threading.Event,
+        now: Callable[[], float],
+    ) -> None:
+        self._rule: Final = rule
+        self._issued = issued
+        self._readings = readings
+        self._requests = requests
+        self._faults = faults
+        self._stop = stop
+        self._now = now
+
+    def __call__(self, request: Request) -> Outcome:
+        """What becomes of one request. Revocation counts for each request, not only for each connection."""
+        fault = self._faults.take("shield", post=request.method == "POST")
+        ray = f"{secrets.token_hex(8)}-DEV"
+        reply, stored = self._decide(request, fault, ray)
+        self._note(request, reply, fault, stored=stored)
+        if reply is None or is_kind(fault, "lost"):
+            return Outcome(None)
+        reply = Reply(reply.status, reply.content_type, reply.body, (("CF-Ray", ray), *reply.headers))
+        if fault is not None and fault.kind == "drip":
+            return Outcome(reply, byte_seconds=fault.argument or DRIP_SECONDS)
+        return Outcome(reply)
+
+    def _decide(self, request: Request, fault: Fault | None, ray: str) -> tuple[Reply | None, bool]:
+        """The answer, None when the connection drops, and whether a reading was stored."""
+        if fault is not None and fault.kind == "slow":
+            self._stop.wait(fault.argument or 1.0)
+        if is_kind(fault, "drop"):
+            return None, False
+        if (reply := instead(fault)) is not None:
+            return reply, False
+        if not admits(request.visitor, self._rule, revoked=self._issued.is_revoked(request.visitor.fingerprint_sha256)):
+            return block_page(ray), False
+        return self._worker(request)
+
+    def _worker(self, request: Request) -> tuple[Reply, bool]:
+        if request.method != "POST":
+            return listing(self._readings.of(request.address)), False
+        self._readings.meet(request.address)
+        reply, reading = post(request.body)
+        if reading is None:
+            return reply, False
+        refusal = self._readings.add(request.address, reading, limited=self._faults.kv_limited())
+        return (thrown(refusal), False) if refusal else (reply, True)
+
+    def _note(self, request: Request, reply: Reply | None, fault: Fault | None, *, stored: bool) -> None:
+        status = reply.status if reply is not None else None
+        self._requests.add(
+            {
+                "time": self._now(),
+                "method": request.method,
+                "path": request.target,
+                "status": status,
+                "stored": stored,
+                "answered": reply is not None and not is_kind(fault, "lost"),
+                "fault": fault.kind if fault is not None else None,
+                "address": request.address,
+                "verified": request.visitor.verified,
+                "fingerprint_sha256": request.visitor.fingerprint_sha256 or None,
+                "idempotency_key": request.headers.get("idempotency-key"),
+                "body": request.body.decode("utf-8", "replace"),
+            }
+        )
+        log.info(
+            "request", extra={"METHOD": request.method, "HTTP_STATUS": status, "VERIFIED": request.visitor.verified}
+        )
