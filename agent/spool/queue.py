@@ -108,20 +108,17 @@ class Spool:
         stay in memory (bounded), `counts().trouble` says why, and the next call tries again.
         """
         with self._lock:
-            boot = _number(self._boots, boot_id) if boot_id else 0
-            if boot and not self._held:
-                self._before_held = self._last_seconds
-            rows = [Row.make(self._next_seq + place, reading, boot=boot) for place, reading in enumerate(readings)]
-            self._fresh += rows
-            self._next_seq += len(rows)
-            self._pending += len(rows)
-            self._held += len(rows) if boot else 0
-            if rows and not boot:
-                self._last_seconds = max(self._last_seconds, *(row.seconds for row in rows))
-            if self._due(now):
-                self._commit(claim=self._next_seq + (AHEAD if self.limits.window_seconds else 0), utc=utc)
-            if self._next_seq > self._state.next_seq and self._trouble:
-                self._drift(len(rows))
+            window = self.limits.window_seconds > 0
+            if window and self._due(now, coming=len(readings)):
+                # before the new ones come, which may still be delivered in time
+                self._commit(claim=self._next_seq + len(readings) + AHEAD, utc=utc)
+            self._add(readings, boot_id)
+            if self._waiting_since is None and (self._fresh or self._owing):
+                self._waiting_since = now
+            if not window and (self._fresh or self._owing or self._trouble):
+                self._commit(claim=self._next_seq, utc=utc)
+            if self._trouble and self._next_seq > self._state.next_seq:
+                self._drift(len(readings))
             self._bound_memory()
 
     def head(self, limit: int = 64) -> list[Spooled]:
@@ -241,14 +238,22 @@ class Spool:
         self._pending += len(self._fresh) - sum(bool(table.rows(db, "seq = ?", seq)) for seq in self._settled)
         self._held += sum(row.boot != 0 for row in self._fresh)
 
-    def _due(self, now: float) -> bool:
-        """Whether something is to be committed and has waited for the window, or numbers have run out."""
-        if not self._fresh and not self._owing:
-            self._waiting_since = None
-            return bool(self._trouble)
-        if self._waiting_since is None:
-            self._waiting_since = now
-        return now - self._waiting_since >= self.limits.window_seconds or self._next_seq > self._state.next_seq
+    def _due(self, now: float, *, coming: int) -> bool:
+        """Whether something has waited for the whole window, or the claimed numbers run out."""
+        over = self._waiting_since is not None and now - self._waiting_since >= self.limits.window_seconds
+        return over or bool(self._trouble) or self._next_seq + coming > self._state.next_seq
+
+    def _add(self, readings: Sequence[Reading], boot_id: str) -> None:
+        boot = _number(self._boots, boot_id) if boot_id else 0
+        if boot and not self._held:
+            self._before_held = self._last_seconds
+        for reading in readings:
+            self._fresh.append(Row.make(self._next_seq, reading, boot=boot))
+            self._next_seq += 1
+            if not boot:
+                self._last_seconds = max(self._last_seconds, reading.unix_seconds)
+        self._pending += len(readings)
+        self._held += len(readings) if boot else 0
 
     def _drift(self, count: int) -> None:
         """Number the last `count` readings anew: the file would give theirs again after a power cut."""
@@ -312,6 +317,8 @@ class Spool:
         self._fresh = still_fresh
         self._settled |= gone
         self._pending -= len(gone)
+        if not self._fresh and not self._owing:
+            self._waiting_since = None
         while self._window and self._window[0] in self._settled:
             self._floor = self._window.popleft()
             self._settled.discard(self._floor)

@@ -1,4 +1,4 @@
-"""How far delivery has come, in 24 bytes outside of the database.
+"""How far delivery has come, in 20 bytes outside of the database.
 
 Acknowledgements ride on the next tick's commit, because a commit of their own would cost the card 8.8 KB each.
 This file, on the runtime directory's tmpfs, makes each one survive a killed process meanwhile: without it a
