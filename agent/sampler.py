@@ -69,9 +69,8 @@ def measure(probe: Probe, *, monotonic: Callable[[], float], tries: int = TRIES)
     one more try, as long as the last one, would end later than three seconds after the first began.
     """
     config, sensor = probe.config, probe.sensor
-    first = monotonic()
+    first = began = monotonic()
     while True:
-        began = monotonic()
         try:
             raw = gate(sensor.read(), rated=sensor.rated_celsius, low=config.min_celsius, high=config.max_celsius)
             return milli(raw + config.offset_celsius) / 1000
@@ -80,6 +79,7 @@ def measure(probe: Probe, *, monotonic: Callable[[], float], tries: int = TRIES)
             now = monotonic()
             if not error.transient or tries <= 0 or now + (now - began) > first + RETRY_SECONDS:
                 raise
+            began = now
 
 
 def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float], tries: int = TRIES) -> Taken:
@@ -103,26 +103,35 @@ class _Lane(threading.Thread):
         self,
         bus: str,
         read: Callable[[Probe], Taken],
+        break_down: Callable[[Probe], Taken],
         results: "queue.SimpleQueue[Taken]",
         monotonic: Callable[[], float],
     ) -> None:
         super().__init__(name=f"bus {bus}", daemon=True)  # one that hangs in the kernel must not keep the process
         self.work: queue.SimpleQueue[Probe | None] = queue.SimpleQueue()
-        self._read, self._results, self._monotonic = read, results, monotonic
+        self.broken = False
+        self._read, self._break_down, self._results, self._monotonic = read, break_down, results, monotonic
         self._began: float | None = None
 
     def run(self) -> None:
         block_signals()
-        while (probe := self.work.get()) is not None:
-            self._began = self._monotonic()
-            taken = self._read(probe)
-            self._began = None
-            self._results.put(taken)
+        probe: Probe | None = None
+        try:
+            while (probe := self.work.get()) is not None:
+                self._began = self._monotonic()
+                taken = self._read(probe)
+                self._began = None
+                self._results.put(taken)
+        finally:
+            # anything but a SensorError is a fault in a driver: its traceback goes to the journal, this thread ends,
+            # and whoever was to be read by it is told
+            self.broken = probe is not None
+            while probe is not None:
+                self._results.put(self._break_down(probe))
+                probe = None if self.work.empty() else self.work.get()
 
     def hangs_at(self, now: float, hang_seconds: float) -> float:
-        """When the read under way is overdue; of a lane that broke down, now."""
-        if not self.is_alive():
-            return now
+        """When the read under way is overdue."""
         began = self._began
         return (now if began is None else began) + hang_seconds
 
@@ -168,11 +177,11 @@ class Sampler:
 
     def _start(self, probe: Probe) -> None:
         name, bus = probe.config.name, probe.sensor.bus
-        if name in self._under_way and self._under_way[name].is_alive():
+        if name in self._under_way:
             return
         lane = self._lanes.get(bus)
-        if lane is None or not lane.is_alive():
-            lane = self._lanes[bus] = _Lane(bus, self._take, self._results, self._monotonic)
+        if lane is None or lane.broken:
+            lane = self._lanes[bus] = _Lane(bus, self._take, self._break_down, self._results, self._monotonic)
             lane.start()
         self._under_way[name] = lane
         lane.work.put(probe)
@@ -181,6 +190,13 @@ class Sampler:
         # one that failed last time has no second try: its healthy neighbours on the bus are waiting
         tries = 1 if self.health[probe.config.name].failures else TRIES
         return take(probe, self._clock, monotonic=self._monotonic, tries=tries)
+
+    def _break_down(self, probe: Probe) -> Taken:
+        where = f"the driver of {probe.config.driver!r} broke down"
+        return self._failed(probe.config.name, Unreadable("broken", where, hint="journalctl -u sensor-agent"))
+
+    def _failed(self, name: str, error: SensorError) -> Taken:
+        return Taken(name, self._clock.stamp(), error=error)
 
     def _arrived(self) -> list[Taken]:
         """What came in since the last tick gave up waiting."""
@@ -210,7 +226,8 @@ class Sampler:
         now = self._monotonic()
         for name in names:
             if name not in taken and self._under_way[name].hangs_at(now, self._hang_seconds) <= now:
-                taken[name] = Taken(name, self._clock.stamp(), error=_given_up(self._under_way[name]))
+                where = f"{self._under_way[name].name} has not returned from a read"
+                taken[name] = self._failed(name, Unreadable("hung", where, hint="power-cycle the sensor"))
         return taken
 
     def _note(self, taken: Taken) -> None:
@@ -232,9 +249,3 @@ class Sampler:
                 "sensor reads again",
                 extra={"SENSOR": taken.name, "FAILURES": before.failures, "CELSIUS": taken.celsius},
             )
-
-
-def _given_up(lane: _Lane) -> SensorError:
-    if not lane.is_alive():
-        return Unreadable("broken", f"the driver of {lane.name} broke down", hint="journalctl -u sensor-agent")
-    return Unreadable("hung", f"{lane.name} has not returned from a read", hint="power-cycle the sensor")

@@ -39,10 +39,11 @@ def discover(root: Path) -> list[str]:
 
     Phantoms of family 00, which a floating line makes up, are none.
     """
+    here = _library(root / DEVICES)
     from w1thermsensor.errors import NoSensorFoundError
 
     try:
-        found: Iterable[Any] = _library(root / DEVICES).get_available_sensors()
+        found: Iterable[Any] = here.get_available_sensors()
     except (OSError, NoSensorFoundError):  # no bus; or one vanished while they were listed
         return []
     return sorted(f"{sensor.type.value:02x}-{sensor.id}" for sensor in found)

@@ -1,0 +1,336 @@
+"""Ticks of many sensors: who waits for whom, what is tried again, what is known of each afterwards.
+
+Threads, pipes and signals are real; only time is the test's where a test is about time.
+"""
+
+import itertools
+import logging
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.clock import Clock
+from agent.config import SensorConfig
+from agent.devshield.onewire_tree import OneWireTree
+from agent.errors import Absent, BusStuck, Implausible, Misconfigured, SensorError, Unreadable
+from agent.sampler import Health, Probe, Sampler, Taken, measure
+from agent.sensors.drivers import open_all
+
+CLOCK = Clock(trust_any=True, boot_id="test")
+CRC = Unreadable("crc", "made by the test")
+
+
+class Scripted:
+    """A sensor that gives or raises what it is told, then the last of it for ever."""
+
+    rated_celsius = (-55.0, 125.0)
+
+    def __init__(self, *answers: float | Exception, bus: str = "test") -> None:
+        self.bus = bus
+        self.reads = 0
+        self._answers = itertools.chain(answers, itertools.repeat(answers[-1]))
+
+    def read(self) -> float:
+        self.reads += 1
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Blocking(Scripted):
+    """A sensor whose read returns when it is let go."""
+
+    def __init__(self, celsius: float, *, bus: str) -> None:
+        super().__init__(celsius, bus=bus)
+        self.let_go = threading.Event()
+        self.entered = threading.Event()
+
+    def read(self) -> float:
+        self.entered.set()
+        assert self.let_go.wait(10)
+        return super().read()
+
+
+class TickingClock:
+    """Monotonic seconds that pass by themselves: so many with each look."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self._step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self._step
+        return self.now
+
+
+def probe(name: str, sensor: Scripted, *, offset: float = 0.0, low: float | None = None) -> Probe:
+    return Probe(SensorConfig(name=name, driver="simulated", offset_celsius=offset, min_celsius=low), sensor)
+
+
+@pytest.fixture
+def sampler_of() -> Iterator[Callable[..., Sampler]]:
+    """Makes samplers whose threads end with the test."""
+    made: list[Sampler] = []
+
+    def make(probes: Iterable[Probe], *, hang_seconds: float = 10.0) -> Sampler:
+        made.append(Sampler(list(probes), CLOCK, monotonic=time.monotonic, hang_seconds=hang_seconds))
+        return made[-1]
+
+    yield make
+    for sampler in made:
+        sampler.close()
+
+
+def names(taken: list[Taken]) -> list[str]:
+    return [each.name for each in taken]
+
+
+def lanes(*buses: str) -> list[threading.Thread]:
+    """The threads that read these buses."""
+    return [thread for thread in threading.enumerate() if thread.name in {f"bus {bus}" for bus in buses}]
+
+
+def test_results_come_in_the_order_of_the_probes_whatever_bus_was_first(sampler_of: Callable[..., Sampler]) -> None:
+    slow = Blocking(1.0, bus="slow")
+    probes = [probe("z", slow), probe("a", Scripted(2.0, bus="fast")), probe("m", Scripted(3.0, bus="slow"))]
+    sampler = sampler_of(probes)
+    threading.Timer(0.05, slow.let_go.set).start()
+    assert [(each.name, each.celsius) for each in sampler.tick(probes)] == [("z", 1.0), ("a", 2.0), ("m", 3.0)]
+
+
+def test_only_the_given_probes_are_read(sampler_of: Callable[..., Sampler]) -> None:
+    idle = Scripted(1.0)
+    probes = [probe("idle", idle), probe("due", Scripted(2.0))]
+    assert names(sampler_of(probes).tick(probes[1:])) == ["due"]
+    assert idle.reads == 0
+
+
+def test_failing_sensor_costs_only_its_own_reading(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [probe("dead", Scripted(Absent("absent", "gone"))), probe("well", Scripted(20.0))]
+    dead, well = sampler_of(probes).tick(probes)
+    assert (dead.celsius, well.celsius) == (None, 20.0)
+
+
+def test_healthy_sensors_of_a_bus_are_read_before_a_failing_one(sampler_of: Callable[..., Sampler]) -> None:
+    order: list[str] = []
+
+    class Logged(Scripted):
+        def read(self) -> float:
+            order.append("bad" if self._bad else "good")
+            return super().read()
+
+        def __init__(self, answer: float | Exception, *, bad: bool) -> None:
+            super().__init__(answer)
+            self._bad = bad
+
+    probes = [probe("bad", Logged(Absent("absent", "gone"), bad=True)), probe("good", Logged(1.0, bad=False))]
+    sampler = sampler_of(probes)
+    sampler.tick(probes)
+    order.clear()
+    sampler.tick(probes)
+    assert order == ["good", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reads"),
+    [
+        (CRC, 3),
+        (Implausible("power_on_reset", "85"), 3),
+        (Absent("absent", "gone"), 1),
+        (BusStuck("bus_stuck", "held"), 1),
+        (Misconfigured("bad_id", "another"), 1),
+    ],
+)
+def test_only_passing_faults_are_tried_again(error: SensorError, reads: int) -> None:
+    sensor = Scripted(error)
+    with pytest.raises(type(error)):
+        measure(probe("s", sensor), monotonic=lambda: 0.0)
+    assert sensor.reads == reads
+
+
+def test_fault_that_passes_costs_nothing() -> None:
+    assert measure(probe("s", Scripted(CRC, CRC, 21.5)), monotonic=lambda: 0.0) == 21.5
+
+
+def test_value_that_the_gate_refuses_is_read_again() -> None:
+    assert measure(probe("s", Scripted(-110.9375, 21.5)), monotonic=lambda: 0.0) == 21.5
+
+
+def test_tries_of_a_slow_sensor_end_within_three_seconds() -> None:
+    clock = TickingClock(1.2)  # each try takes that long
+    with pytest.raises(Unreadable):
+        measure(probe("s", Scripted(CRC)), monotonic=clock)
+    assert clock.now - 1.2 <= 3.0
+
+
+def test_sensor_that_failed_last_time_gets_one_try(sampler_of: Callable[..., Sampler]) -> None:
+    sensor = Scripted(CRC)
+    probes = [probe("s", sensor)]
+    sampler = sampler_of(probes)
+    sampler.tick(probes)
+    before = sensor.reads
+    sampler.tick(probes)
+    assert sensor.reads == before + 1
+
+
+def test_range_is_judged_before_the_offset() -> None:
+    assert measure(probe("s", Scripted(1.0), offset=-4.0, low=0.0), monotonic=lambda: 0.0) == -3.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 126.0, -0.5])
+def test_value_out_of_range_gives_no_number(value: float) -> None:
+    with pytest.raises(Implausible):
+        measure(probe("s", Scripted(value), low=0.0), monotonic=lambda: 0.0)
+
+
+def test_health_counts_failures_in_a_row_and_keeps_the_last_good(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [probe("s", Scripted(20.0, Absent("absent", "gone")))]
+    sampler = sampler_of(probes)
+    (good,) = sampler.tick(probes)
+    sampler.tick(probes)
+    sampler.tick(probes)
+    health = sampler.health["s"]
+    assert (health.failures, health.celsius, health.last_good) == (2, 20.0, good.stamp)
+
+
+def test_health_forgets_its_failures_with_a_good_reading() -> None:
+    stamp = CLOCK.stamp()
+    failing = Health().after(Taken("s", stamp, error=CRC))
+    assert failing.after(Taken("s", stamp, 20.0)) == Health(celsius=20.0, last_good=stamp)
+
+
+def test_change_of_state_is_logged_once(sampler_of: Callable[..., Sampler], caplog: pytest.LogCaptureFixture) -> None:
+    gone = Absent("absent", "gone")
+    probes = [probe("s", Scripted(20.0, gone, gone, gone, 20.0, 20.0))]
+    sampler = sampler_of(probes)
+    with caplog.at_level(logging.INFO, logger="agent.sampler"):
+        for _ in range(6):
+            sampler.tick(probes)
+    assert [record.message for record in caplog.records] == ["sensor failing", "sensor reads again"]
+
+
+def test_hung_bus_does_not_keep_the_tick_of_the_others(sampler_of: Callable[..., Sampler]) -> None:
+    hung = Blocking(1.0, bus="hung")
+    probes = [probe("hung", hung), probe("well", Scripted(20.0, bus="well"))]
+    sampler = sampler_of(probes)
+    assert names(sampler.tick(probes, patience=0.05)) == ["well"]
+    assert names(sampler.tick(probes, patience=0.05)) == ["well"]
+    hung.let_go.set()
+
+
+def test_slow_reading_comes_with_a_later_tick_and_its_own_instant(sampler_of: Callable[..., Sampler]) -> None:
+    slow = Blocking(1.0, bus="slow")
+    probes = [probe("slow", slow), probe("well", Scripted(20.0, bus="well"))]
+    sampler = sampler_of(probes)
+    sampler.tick(probes, patience=0.05)
+    slow.let_go.set()
+    assert slow.entered.wait(5)
+    seen: list[Taken] = []
+    while "slow" not in names(seen):
+        seen = sampler.tick(probes[1:])
+    assert names(seen) == ["slow", "well"]
+    assert seen[0].stamp.boot_seconds <= seen[1].stamp.boot_seconds
+
+
+def test_sensor_that_is_still_being_read_is_not_asked_again(sampler_of: Callable[..., Sampler]) -> None:
+    slow = Blocking(1.0, bus="slow")
+    probes = [probe("slow", slow)]
+    sampler = sampler_of(probes)
+    for _ in range(3):
+        sampler.tick(probes, patience=0.01)
+    slow.let_go.set()
+    while not sampler.tick([], patience=0):
+        threading.Event().wait(0.005)
+    assert slow.reads == 1
+
+
+def test_bus_that_hangs_too_long_is_reported_each_tick(sampler_of: Callable[..., Sampler]) -> None:
+    hung = Blocking(1.0, bus="hung")
+    probes = [probe("hung", hung), probe("behind", Scripted(2.0, bus="hung"))]
+    sampler = sampler_of(probes, hang_seconds=0.05)
+    for _ in range(2):
+        assert [each.error and each.error.reason for each in sampler.tick(probes)] == ["hung", "hung"]
+    hung.let_go.set()
+
+
+def test_bus_that_returns_from_a_hang_is_read_again(sampler_of: Callable[..., Sampler]) -> None:
+    hung = Blocking(1.0, bus="hung")
+    probes = [probe("hung", hung)]
+    sampler = sampler_of(probes, hang_seconds=0.05)
+    sampler.tick(probes)
+    hung.let_go.set()
+    while sampler.tick(probes)[-1].error is not None:
+        threading.Event().wait(0.005)
+    assert sampler.health["hung"].failures == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_driver_that_breaks_down_stops_no_other_and_is_tried_again(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [
+        probe("broken", Scripted(ZeroDivisionError("a fault in the driver"), 5.0, bus="broken")),
+        probe("well", Scripted(20.0, bus="well")),
+    ]
+    sampler = sampler_of(probes)
+    began = time.monotonic()
+    broken, well = sampler.tick(probes)
+    for lane in lanes("broken"):
+        lane.join(5)  # so that its last words are heard in this test
+    assert (broken.error and broken.error.reason, well.celsius) == ("broken", 20.0)
+    assert [each.celsius for each in sampler.tick(probes)] == [5.0, 20.0]
+    assert time.monotonic() - began < 2.0
+
+
+def test_read_that_blocks_in_the_kernel_delays_no_other_bus(tmp_path: Path, sampler_of: Callable[..., Sampler]) -> None:
+    hung = OneWireTree(tmp_path, master="w1_bus_master1")
+    hung.add("28-000000000001")
+    pipe = hung.hang("28-000000000001")  # open(2) of a pipe without a writer blocks as a bus does
+    OneWireTree(tmp_path, master="w1_bus_master2").add("28-000000000002", 4.5)
+    configs = [
+        SensorConfig(name="hung", driver="ds18b20", id="28-000000000001"),
+        SensorConfig(name="well", driver="ds18b20", id="28-000000000002"),
+    ]
+    probes = open_all(configs, root=tmp_path, wait=threading.Event().wait)
+    sampler = sampler_of(probes, hang_seconds=0.2)
+    sampler.tick(probes[1:])  # the import of the library is no part of what is timed
+    began = time.monotonic()
+    hung_taken, well = sampler.tick(probes)
+    assert (hung_taken.error and hung_taken.error.reason, well.celsius) == ("hung", 4.5)
+    assert time.monotonic() - began < 2.0
+    os.close(os.open(pipe, os.O_RDWR))
+
+
+def test_signals_do_not_reach_the_thread_that_reads(sampler_of: Callable[..., Sampler]) -> None:
+    blocked: list[set[int]] = []
+
+    class Looking(Scripted):
+        def read(self) -> float:
+            blocked.append({int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, [])})
+            return super().read()
+
+    probes = [probe("s", Looking(1.0))]
+    sampler_of(probes).tick(probes)
+    assert {signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1} <= blocked[0]
+
+
+def test_each_bus_has_one_thread_however_many_ticks(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [probe(name, Scripted(1.0, bus=bus)) for name, bus in (("a", "shared"), ("b", "shared"), ("c", "own"))]
+    sampler = sampler_of(probes)
+    for _ in range(5):
+        sampler.tick(probes)
+    assert sorted(lane.name for lane in lanes("shared", "own")) == ["bus own", "bus shared"]
+
+
+def test_closed_sampler_lets_its_threads_end(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [probe("s", Scripted(1.0, bus="ending"))]
+    sampler = sampler_of(probes)
+    sampler.tick(probes)
+    (lane,) = lanes("ending")
+    sampler.close()
+    lane.join(5)
+    assert not lane.is_alive()
