@@ -25,8 +25,7 @@ for _ in range(50):
     spool.counts()
 seconds = time.process_time() - started
 if len(sys.argv) > 3:
-    import pytest
-from world.readings import readings
+    from world.readings import readings
     spool.append(readings(1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, seconds, spool.counts().pending)
 """
