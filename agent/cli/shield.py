@@ -87,7 +87,7 @@ def greeting(shield: "Shield") -> str:
     return f"""\
 development shield, not Cloudflare: it protects nothing, keep it on your own machine
 rule {where["rule"]}; {tls}
-requests are written to {where["requests_file"]}; Ctrl-C ends it
+requests are written to {where["requests_file"]}, and here with -v; Ctrl-C ends it
 
 # for the configuration
 [uplink]

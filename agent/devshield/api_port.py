@@ -42,7 +42,7 @@ class ApiPort:
         if request.target in {FAULT_PATH, TOKEN_PATH}:
             return Outcome(self._switch(request))
         reply = self._answer(request)
-        log.info("API request", extra={"METHOD": request.method, "HTTP_STATUS": reply.status if reply else None})
+        log.debug("API request", extra={"METHOD": request.method, "HTTP_STATUS": reply.status if reply else None})
         return Outcome(reply)
 
     def _answer(self, request: Request) -> Reply | None:

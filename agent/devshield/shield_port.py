@@ -95,6 +95,6 @@ class ShieldPort:
                 "body": request.body.decode("utf-8", "replace"),
             }
         )
-        log.info(
+        log.debug(
             "request", extra={"METHOD": request.method, "HTTP_STATUS": status, "VERIFIED": request.visitor.verified}
         )
