@@ -22,9 +22,7 @@ types: $(READY) ## type check, strict
 	@$(VENV)/bin/mypy
 
 bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
-	@if ls tests/bench/bench_*.py >/dev/null 2>&1; then \
-		$(VENV)/bin/pytest -s -o python_files='bench_*.py' tests/bench; \
-	else echo "no benchmarks: tests/bench has no bench_*.py"; fi
+	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(VENV)/bin/python $$file; done
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,6 +70,11 @@ class Part(threading.Thread):
         self.expected_by = time.monotonic() + seconds + SLACK_SECONDS
 
 
+def progressing(parts: Sequence[Part], now: float) -> bool:
+    """Whether every thread has shown life in time: what the watchdog wants to know."""
+    return all(part.is_alive() and part.expected_by > now for part in parts)
+
+
 def poke() -> None:
     """Wake the main thread."""
     signal.pthread_kill(threading.main_thread().ident or 0, POKE)
@@ -117,7 +122,7 @@ class Service:
             while (signo := self._wait()) not in {signal.SIGTERM, signal.SIGINT}:
                 if signo == signal.SIGHUP:
                     self._take_new_parts()
-                if self._watchdog_seconds and all(part.expected_by > time.monotonic() for part in parts):
+                if self._watchdog_seconds and progressing(parts, time.monotonic()):
                     self._notifier.alive()
                 self._notifier.status(self._text)
                 for part in parts:

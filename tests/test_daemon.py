@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from world.identities import put_pair
 from world.rig import FREEZER, FREEZER_TABLE, ROOM_TABLE, Rig
 
 
@@ -278,11 +277,3 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(rig: Rig) -> None:
     second = rig.run("run", "--once")
     assert second.returncode == 75
     assert "another sensor-agent is running" in second.stderr
-
-
-def test_put_pair_by_somebody_else_is_used(rig: Rig) -> None:
-    """A plain certificate and key, as the tutorial leaves them; this one is of another authority, so 403."""
-    put_pair(rig.directory / "etc")
-    rig.start()
-    rig.until(lambda: rig.line() == "hold")
-    assert rig.status()["identity"]["state"] == "active"

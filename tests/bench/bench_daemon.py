@@ -1,6 +1,6 @@
 """What the running daemon costs: start, memory, idle CPU and wake-ups, and a backlog drained. Prints, asserts nothing.
 
-    python tests/bench/daemon.py [READINGS]
+python tests/bench/bench_daemon.py [READINGS]
 """
 
 import os
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
 from world.rig import FREEZER_TABLE, ROOM_TABLE, Rig
 
@@ -47,13 +47,20 @@ def drained(rig: Rig, readings: int) -> None:
     """Start the daemon on a backlog and follow it down."""
     with Spool(rig.directory / "spool.db") as spool:
         for start in range(0, readings, 1000):
-            spool.append([Reading("freezer", seq % 90_000, 1_780_000_000 + seq) for seq in range(start, min(start + 1000, readings))])
+            spool.append(
+                [
+                    Reading("freezer", seq % 90_000, 1_780_000_000 + seq)
+                    for seq in range(start, min(start + 1000, readings))
+                ]
+            )
     daemon = rig.start()
     rig.until(lambda: len(rig.stored()) > 1)
     begun, begun_cpu, first = time.monotonic(), cpu(daemon.pid), len(rig.stored())
     rig.until(lambda: rig.status().get("spool", {}).get("pending") == 0, seconds=600)
     took, used, count = time.monotonic() - begun, cpu(daemon.pid) - begun_cpu, len(rig.stored()) - first
-    print(f"drain       {count} readings in {took:.1f} s, {used:.2f} s CPU: {count / used:,.0f} readings per CPU-second")
+    print(
+        f"drain       {count} readings in {took:.1f} s, {used:.2f} s CPU: {count / used:,.0f} readings per CPU-second"
+    )
     print("memory      " + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in memory(daemon.pid).items()))
     rig.stop(daemon)
 
@@ -61,7 +68,8 @@ def drained(rig: Rig, readings: int) -> None:
 def idle(rig: Rig, *, interval: float, sensors: int) -> None:
     """Start it on an empty spool and let it be."""
     tables = "".join(
-        f'[[sensors]]\nname = "s{place}"\ndriver = "simulated"\ninterval_seconds = {interval}\n' for place in range(sensors - 2)
+        f'[[sensors]]\nname = "s{place}"\ndriver = "simulated"\ninterval_seconds = {interval}\n'
+        for place in range(sensors - 2)
     )
     rig.configure((FREEZER_TABLE + ROOM_TABLE).replace("= 1.0", f"= {interval}") + tables)
     daemon = rig.start()
