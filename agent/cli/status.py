@@ -76,7 +76,7 @@ def render(found: dict[str, Any], *, now: datetime) -> str:
     ]
     lines += "\n" + table(rows)
     held = f" ({found['clock']['held']} wait for the clock)" if found["clock"]["held"] else ""
-    rows = [
+    parts: list[tuple[str, str]] = [
         ("spool", f"{spool['pending']} pending{held}, {spool['set_aside']} set aside, {spool['dropped']} dropped"
                   f", room for {spool['capacity']} ({spool['durability']}; {spool['state']})"),
         ("uplink", f"{uplink['state']} since {uplink['since']}, {uplink['acknowledged']} of {uplink['posted']} acknowledged"
@@ -85,7 +85,7 @@ def render(found: dict[str, Any], *, now: datetime) -> str:
         ("identity", f"{identity['state']}"
                      + (f": {identity['name']}, {identity['days_left']} days left" if identity["name"] else "")),
     ]  # fmt: skip
-    return lines + "\n" + table(rows)
+    return lines + "\n" + table(parts)
 
 
 def _celsius(value: float | None) -> str:

@@ -57,8 +57,7 @@ class Rig:
         self.directory = directory
         self.board = directory / "board"
         self.config = directory / "config.toml"
-        self.shield: Shield | None = self.start_shield()
-        self.where = self.shield.where if self.shield else {}
+        self.where = self.start_shield().where
         self.tree = OneWireTree(self.board)
         self.tree.add(FREEZER, -18.0)
         add_bus(self.board)
@@ -82,11 +81,12 @@ class Rig:
     def start_shield(self, *faults: str) -> Shield:
         """The shield, where it was before if it was."""
         ports = getattr(self, "where", {"port": 0, "api_port": 0})
-        self.shield = Shield(
+        self.shield: Shield | None = Shield(
             Setup(
                 self.directory / "shield", port=ports["port"], api_port=ports["api_port"], rule="strict", faults=faults
             )
         )
+        assert self.shield is not None
         return self.shield
 
     def stop_shield(self) -> None:
