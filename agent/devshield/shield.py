@@ -50,6 +50,8 @@ class Setup:
 class Shield:
     """Serves from its making to `close`; both ports answer when it is made. `now` gives UNIX seconds.
 
+    `issued` and `faults` may be used while it runs.
+
     Raises ConfigError for a port, fault or certificate authority that cannot be used, CannotWrite for the
     directory, TryLater if another shield uses the directory.
     """
@@ -69,12 +71,12 @@ class Shield:
             undo.callback(os.close, _lock(directory))
             undo.callback(self._stop.set)
             authority = open_or_create(directory)
-            issued = Issued(directory / "certificates", authority, now=now)
+            self.issued: Final = Issued(directory / "certificates", authority, now=now)
             self._tokens = Tokens(directory)
             self._requests = RequestLog(directory / "requests.jsonl")
             front = ShieldPort(
                 rule=setup.rule,
-                issued=issued,
+                issued=self.issued,
                 readings=Readings(directory / "kv", monotonic=monotonic),
                 requests=self._requests,
                 faults=self.faults,
@@ -82,7 +84,7 @@ class Shield:
                 now=now,
             )
             api = ApiPort(
-                api=CertificatesApi(issued, self._tokens, now=now),
+                api=CertificatesApi(self.issued, self._tokens, now=now),
                 authority=authority,
                 tokens=self._tokens,
                 faults=self.faults,
