@@ -25,7 +25,7 @@ def load(path: Path) -> Config:
             problems.append(f"{file}: cannot be read ({error.strerror})")
         except UnicodeDecodeError as error:
             problems.append(f"{file}: is not UTF-8 (byte {error.start})")
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
             problems.append(f"{file}: is not TOML: {error}")
         else:
             merged = merge(merged, table)
@@ -58,14 +58,20 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merge_sensors(below: list[Any], above: list[Any]) -> list[Any]:
     merged = list(below)
-    places = {table.get("name"): place for place, table in enumerate(below) if isinstance(table, dict)}
+    places = {name: place for place, table in enumerate(below) if (name := _name(table)) is not None}
     for table in above:
-        place = places.get(table.get("name")) if isinstance(table, dict) else None
+        place = places.get(_name(table) or "")
         if place is None:
             merged.append(table)
         else:
             merged[place] = merged[place] | table
     return merged
+
+
+def _name(table: Any) -> str | None:
+    """The name in a `[[sensors]]` table; None if there is none, or it is no name."""
+    name = table.get("name") if isinstance(table, dict) else None
+    return name if isinstance(name, str) and name else None
 
 
 def read(table: Mapping[str, Any], problems: list[str]) -> Config | None:

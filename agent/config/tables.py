@@ -82,6 +82,8 @@ def _typed(hint: Any, value: Any) -> tuple[Any, str | None]:
 def _is(kind: type, value: Any) -> bool:
     if isinstance(value, bool):  # bool is an int to Python, not to a reader of TOML
         return kind is bool
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:  # TOML's integers; Python reads longer ones
+        return False
     return isinstance(value, (int, float) if kind is float else kind)
 
 
