@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -61,10 +62,16 @@ class _Context(ssl.SSLContext):
     """One TLS context for all connections: loading a bundle of 118 roots costs 21 to 32 ms of CPU each time."""
 
     deadline: Deadline
+    host: str
     sslsocket_class = _DeadlineSocket
 
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        if kwargs.get("server_hostname") is None:  # urllib3 1.26 names none when the host is an address
+            kwargs["server_hostname"] = self.host
+        return super().wrap_socket(*args, **kwargs)
 
-def tls_context(ca_file: str, deadline: Deadline, pair: tuple[str, str] | None = None) -> ssl.SSLContext:
+
+def tls_context(ca_file: str, deadline: Deadline, host: str, pair: tuple[str, str] | None = None) -> ssl.SSLContext:
     """A client context that trusts `ca_file` alone and shows the certificate of `pair` (certificate, key).
 
     Raises OSError (of which ssl.SSLError is one) if a file is missing, torn, or the two do not belong together.
@@ -72,6 +79,7 @@ def tls_context(ca_file: str, deadline: Deadline, pair: tuple[str, str] | None =
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.deadline = deadline
+    context.host = host
     context.load_verify_locations(ca_file)
     if pair is not None:
         # an empty password makes an encrypted key fail instead of asking on a terminal
@@ -183,7 +191,9 @@ class Uplink:
         if self._adapter is not None and self._monotonic() - self._last_used > IDLE_SECONDS:
             self._adapter.close()  # keeps the context: a new connection costs 2 ms of CPU, not 30
         if self._adapter is None:
-            self._adapter = _Adapter(tls_context(self._target.ca_file, self._deadline, self._pair))
+            self._adapter = _Adapter(
+                tls_context(self._target.ca_file, self._deadline, urlsplit(self._target.url).hostname or "", self._pair)
+            )
         return self._adapter
 
     def close(self) -> None:
