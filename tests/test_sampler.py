@@ -259,6 +259,14 @@ def test_bus_that_hangs_too_long_is_reported_each_tick(sampler_of: Callable[...,
     hung.let_go.set()
 
 
+def test_bus_that_was_idle_for_long_does_not_count_as_hung(sampler_of: Callable[..., Sampler]) -> None:
+    probes = [probe("s", Scripted(1.0))]
+    sampler = sampler_of(probes, hang_seconds=0.05)
+    sampler.tick(probes)
+    threading.Event().wait(0.1)
+    assert sampler.tick(probes)[0].celsius == 1.0
+
+
 def test_bus_that_returns_from_a_hang_is_read_again(sampler_of: Callable[..., Sampler]) -> None:
     hung = Blocking(1.0, bus="hung")
     probes = [probe("hung", hung)]

@@ -174,14 +174,6 @@ def test_conversion_wait_that_is_ended_gives_no_reading(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("wire")
-def test_command_chip_gets_its_conversion_time(root: Path) -> None:
-    put_chip(root, 0x44, chip_text("command", {"2400": "6666938000a2"}))
-    waits = Waits()
-    sensor(root, "sht3x", 0x44, waits).read()
-    assert sum(waits.seconds) >= 0.0155  # SHT3x datasheet, table 4: high repeatability
-
-
-@pytest.mark.usefixtures("wire")
 def test_calibration_is_read_once_while_all_is_well(root: Path, wire: I2cWire) -> None:
     put_chip(root, 0x76, chip_text("byte", BMP280))
     bmp280 = sensor(root, "bmp280", 0x76)
@@ -250,7 +242,56 @@ def test_aht20_without_calibration_is_initialised(root: Path, wire: I2cWire) -> 
 
 
 @pytest.mark.usefixtures("wire")
-def test_mlx90614_at_another_address_has_its_own_checksum(root: Path) -> None:
-    put_chip(root, 0x2A, chip_text("word", {"07": "d23a30"}))  # 30 is right at 5a only
-    with pytest.raises(Unreadable, match="crc"):
-        sensor(root, "mlx90614", 0x2A).read()
+@pytest.mark.parametrize(("address", "checksum"), [(0x5A, "30"), (0x2A, "c5")])
+def test_checksum_of_an_mlx90614_covers_its_address(root: Path, address: int, checksum: str) -> None:
+    put_chip(root, address, chip_text("word", {"07": f"d23a{checksum}"}))
+    assert sensor(root, "mlx90614", address).read() == pytest.approx(28.01)
+
+
+@pytest.mark.usefixtures("wire")
+def test_bosch_chip_converts_once_more_after_power_on(root: Path, wire: I2cWire) -> None:
+    put_chip(root, 0x76, chip_text("byte", BMP280))
+    bmp280 = sensor(root, "bmp280", 0x76)
+    conversions = []
+    for _ in range(2):
+        wire.writes.clear()
+        bmp280.read()
+        conversions.append(wire.writes.count((0x76, b"\xf4\x21")))
+    assert conversions == [2, 1]
+
+
+@pytest.mark.usefixtures("wire")
+def test_aht20_that_lost_its_calibration_gives_no_number(root: Path) -> None:
+    put_chip(root, 0x38, chip_text("command", {"71": "18", "ac3300": "10b8f5a59cd000"}))
+    with pytest.raises(Unreadable, match="bad_calibration"):
+        sensor(root, "aht20", 0x38).read()
+
+
+@pytest.mark.usefixtures("wire")
+def test_tmp117_before_its_first_conversion_is_not_ready(root: Path) -> None:
+    put_chip(root, 0x48, chip_text("word", {"0f": "0117", "00": "8000"}))
+    with pytest.raises(Unreadable, match="not_ready"):
+        sensor(root, "tmp117", 0x48).read()
+
+
+@pytest.mark.parametrize(
+    ("driver", "addressing", "registers", "seconds"),
+    [
+        ("sht3x", "command", {"2400": "6666938000a2"}, 0.0155),  # SHT3x datasheet, table 4: high repeatability
+        ("sht4x", "command", {"fd": "6666938000a2"}, 0.0083),
+        ("htu21d", "command", {"f3": "683a7c"}, 0.050),
+        ("aht10", "command", {"71": "18", "ac3300": "1c8000040000"}, 0.080),
+        ("ds1621", "word", {"aa": "1900", "ac": "8c"}, 0.750),
+        ("hdc1080", "word", {"fe": "5449", "ff": "1050", "00": "6664"}, 0.0065),
+        ("bmp280", "byte", BMP280, 0.007),
+    ],
+)
+@pytest.mark.usefixtures("wire")
+def test_chip_that_converts_on_command_gets_the_time(
+    root: Path, driver: str, addressing: str, registers: dict[str, str], seconds: float
+) -> None:
+    put_chip(root, 0x40, chip_text(addressing, registers))
+    waits = Waits()
+    config = SensorConfig(name="s", driver=driver, address=0x40)
+    open_all([config], root=root, wait=waits)[0].sensor.read()
+    assert sum(waits.seconds) >= seconds

@@ -70,6 +70,14 @@ def test_notes_name_phantoms_clones_claims_and_the_bus(root: Path) -> None:
         assert sum(seen in what for what in whats) == 1, seen
 
 
+def test_zones_of_one_type_are_left_out_since_no_name_tells_them_apart(root: Path) -> None:
+    for number in (0, 1):
+        zone = root / f"sys/class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "type").write_text("cluster-thermal\n", encoding="ascii")
+    assert probe(root)[0] == []
+
+
 def test_board_with_nothing_is_told_how_to_switch_the_buses_on(tmp_path: Path) -> None:
     tables, notes = probe(tmp_path)
     assert tables == []

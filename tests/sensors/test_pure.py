@@ -7,6 +7,7 @@ import random
 import pytest
 
 from agent.errors import Implausible, SensorError, Unreadable
+from agent.sensors.bosch import bmp180_celsius
 from agent.sensors.chips import CHIPS
 from agent.sensors.crc import SMBUS, crc8
 from agent.sensors.ds18b20 import FAMILIES, decode, scratchpad
@@ -84,6 +85,17 @@ def test_random_bytes_never_break_the_decoder() -> None:
         for family in FAMILIES.values():
             with contextlib.suppress(SensorError):  # refused is as good as finite; anything else fails the test
                 assert math.isfinite(decode(frame, family))
+
+
+@pytest.mark.parametrize(("configuration", "celsius"), [("1f", 25.0), ("3f", 25.25), ("5f", 25.375), ("7f", 25.4375)])
+def test_bits_below_the_resolution_of_a_scratchpad_do_not_count(configuration: str, celsius: float) -> None:
+    data = bytes.fromhex(f"97014b46{configuration}ff0c10")
+    assert decode(data + bytes((one_wire_crc8(data),)), 0x28) == celsius
+
+
+def test_calibration_that_divides_by_zero_gives_no_number() -> None:
+    with pytest.raises(Unreadable, match="bad_calibration"):
+        bmp180_celsius(0, bytes(22))
 
 
 @pytest.mark.parametrize("name", CHIPS)
