@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.devshield.authority import Authority
 from agent.devshield.certificates_api import CertificatesApi
-from agent.devshield.faults import Faults, instead, is_kind, spoil
+from agent.devshield.faults import Faults, instead, is_kind, read_lists, spoil
 from agent.devshield.reply import JSON, Reply, failure
 from agent.devshield.server import Outcome, Request
 from agent.devshield.tokens import Tokens
@@ -65,12 +65,10 @@ class ApiPort:
         if request.target == TOKEN_PATH:
             return Reply(200, JSON, json.dumps({"token": self._tokens.new_one_time()}).encode())
         try:
-            wanted = json.loads(request.body)
-            for side in ("shield", "api"):
-                if side in wanted:
-                    self._faults.put(side, wanted[side])
-        except (ValueError, TypeError, ConfigError) as error:
-            return failure(400, 1400, f"{error}")
+            for side, faults in read_lists(request.body).items():
+                self._faults.put(side, faults)
+        except ConfigError as error:
+            return failure(400, 1400, f"{error} (synthetic)")
         return Reply(200, JSON, request.body)
 
     def _certificate_for_nobody(self) -> str:

@@ -63,6 +63,22 @@ def parse_option(text: str) -> tuple[Side, str]:
     return "shield", fault
 
 
+def read_lists(body: bytes) -> dict[Side, list[str]]:
+    """The faults of `{"shield": […], "api": […]}`, of which either may be missing. Raises ConfigError."""
+    try:
+        lists = json.loads(body)
+    except ValueError:
+        lists = None
+    if not isinstance(lists, dict) or not all(isinstance(texts, list) for texts in lists.values()):
+        raise ConfigError('faults: must be {"shield": […], "api": […]}, or one of the two')
+    for side, texts in lists.items():
+        if side not in KINDS:
+            raise ConfigError(f"faults: no such side (got {side!r})")
+        for text in texts:
+            parse(str(text), side)
+    return lists
+
+
 class Faults:
     """The faults in force at both sides. For any thread."""
 

@@ -135,25 +135,36 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Read the request whole, have it answered, and send what came out."""
         try:
-            length = int(self.headers.get("Content-Length") or 0)
-        except ValueError:
-            length = -1
-        if "Transfer-Encoding" in self.headers or length < 0:
+            body = self._body()
+        except ValueError as error:
             self.close_connection = True
-            self._send(Outcome(page(411, "411 Length Required", "Send the body with a Content-Length.")))
-            return
-        if length > BODY_BYTES:
-            self.close_connection = True
-            self._send(Outcome(page(413, "413 Payload Too Large", f"At most {BODY_BYTES} bytes.")))
-            return
-        body = self.rfile.read(length)
-        if len(body) < length:
-            self.close_connection = True
+            self._send(Outcome(page(400, "400 Bad Request", f"{error}.")))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         address = str(self.client_address[0])
         request = Request(self.command, self.path, headers, body, address, self.request.visitor)
         self._send(self.server.application(request))
+
+    def _body(self) -> bytes:
+        """The body whole, by its length or in chunks (RFC 9112 §6, §7.1). Raises ValueError if it is not."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(32).split(b";")[0] or b"?", 16):
+                body += self._exactly(size, of=len(body) + size)
+                self.rfile.readline(8)
+            while self.rfile.readline(65536).strip():
+                pass
+            return body
+        length = int(self.headers.get("Content-Length") or 0)
+        return self._exactly(length, of=length)
+
+    def _exactly(self, size: int, *, of: int) -> bytes:
+        if size < 0 or of > BODY_BYTES:
+            raise ValueError(f"the body is larger than {BODY_BYTES} bytes, or smaller than none")
+        part = self.rfile.read(size)
+        if len(part) < size:
+            raise ValueError("the body ended too soon")
+        return part
 
     # the names that http.server looks for
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815

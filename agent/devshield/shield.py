@@ -18,7 +18,7 @@ from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import Authority, open_or_create
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi
 from agent.devshield.edge import Rule, Tls, make_door, pyopenssl_installed
-from agent.devshield.faults import Faults, parse_option
+from agent.devshield.faults import Faults, Side, parse_option
 from agent.devshield.issued import Issued
 from agent.devshield.readings import Readings
 from agent.devshield.request_log import RequestLog
@@ -50,7 +50,7 @@ class Setup:
 class Shield:
     """Serves from its making to `close`; both ports answer when it is made. `now` gives UNIX seconds.
 
-    `issued` and `faults` may be used while it runs.
+    `issued`, `tokens` and `faults` may be used while it runs.
 
     Raises ConfigError for a port, fault or certificate authority that cannot be used, CannotWrite for the
     directory, TryLater if another shield uses the directory.
@@ -61,7 +61,8 @@ class Shield:
     ) -> None:
         self.faults: Final = Faults()
         chosen = [parse_option(text) for text in setup.faults]
-        for side in ("shield", "api"):
+        sides: tuple[Side, ...] = ("shield", "api")
+        for side in sides:
             self.faults.put(side, [fault for where, fault in chosen if where == side])
         self.tls: Final[Tls] = setup.tls or ("pyopenssl" if pyopenssl_installed() else "stdlib")
         self._setup = setup
@@ -72,7 +73,7 @@ class Shield:
             undo.callback(self._stop.set)
             authority = open_or_create(directory)
             self.issued: Final = Issued(directory / "certificates", authority, now=now)
-            self._tokens = Tokens(directory)
+            self.tokens: Final = Tokens(directory)
             self._requests = RequestLog(directory / "requests.jsonl")
             front = ShieldPort(
                 rule=setup.rule,
@@ -84,9 +85,9 @@ class Shield:
                 now=now,
             )
             api = ApiPort(
-                api=CertificatesApi(self.issued, self._tokens, now=now),
+                api=CertificatesApi(self.issued, self.tokens, now=now),
                 authority=authority,
-                tokens=self._tokens,
+                tokens=self.tokens,
                 faults=self.faults,
                 stop=self._stop,
             )
@@ -119,8 +120,8 @@ class Shield:
             "api_port": self.api_port,
             "ca_file": str(self.ca_file),
             "zone_id": ZONE_ID,
-            "token_file": str(self._tokens.zone_file),
-            "one_time_token_file": str(self._tokens.one_time_file),
+            "token_file": str(self.tokens.zone_file),
+            "one_time_token_file": str(self.tokens.one_time_file),
             "requests_file": str(self._requests.file),
             "rule": self._setup.rule,
             "tls": self.tls,

@@ -72,27 +72,32 @@ def _self_signed(key_pem: bytes, request_pem: bytes) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def connect(shield: Shield, shown: Pair | None = None, *, port: int | None = None) -> http.client.HTTPSConnection:
-    """A connection to the shield's port (or another of it) that trusts its authority and shows the pair."""
-    context = ssl.create_default_context(cafile=str(shield.ca_file))
+def connection(ca_file: Path, port: int, shown: Pair | None = None) -> http.client.HTTPSConnection:
+    """A connection to a port of this machine that trusts the authority and shows the pair."""
+    context = ssl.create_default_context(cafile=str(ca_file))
     if shown is not None:
         context.load_cert_chain(*shown)
-    return http.client.HTTPSConnection("127.0.0.1", port or shield.port, context=context, timeout=10)
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+
+
+def connect(shield: Shield, shown: Pair | None = None, *, port: int | None = None) -> http.client.HTTPSConnection:
+    """A connection to the shield's port, or another of it."""
+    return connection(shield.ca_file, port or shield.port, shown)
 
 
 def ask(
-    connection: http.client.HTTPSConnection, method: str = "POST", body: bytes | None = READING, path: str = "/temps"
+    to: http.client.HTTPSConnection, method: str = "POST", body: bytes | None = READING, path: str = "/temps"
 ) -> Got:
     """One request on the connection, which stays open if the server lets it."""
-    connection.request(method, path, body=body if method in {"POST", "PATCH"} else None)
-    answer = connection.getresponse()
+    to.request(method, path, body=body if method in {"POST", "PATCH"} else None)
+    answer = to.getresponse()
     return Got(answer.status, answer.headers, answer.read())
 
 
 def visit(shield: Shield, shown: Pair | None = None, method: str = "POST", body: bytes | None = READING) -> Got:
     """One request on a connection of its own."""
-    connection = connect(shield, shown)
+    to = connect(shield, shown)
     try:
-        return ask(connection, method, body)
+        return ask(to, method, body)
     finally:
-        connection.close()
+        to.close()
