@@ -14,7 +14,7 @@ from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.i2c import I2cBus, I2cSensor
 from agent.sensors.kernel import KernelSensor
-from agent.sensors.onewire import OneWireSensor
+from agent.sensors.onewire import BulkConversion, OneWireSensor
 from agent.sensors.simulated import SimulatedSensor
 
 
@@ -25,6 +25,7 @@ class Board:
     root: Path
     wait: Wait
     monotonic: Callable[[], float]
+    bulk: BulkConversion
     i2c: dict[int, I2cBus] = field(default_factory=dict)
 
     def i2c_bus(self, number: int) -> I2cBus:
@@ -33,7 +34,7 @@ class Board:
 
 
 def _one_wire(config: SensorConfig, board: Board) -> Sensor:
-    return OneWireSensor(config.id, root=board.root)
+    return OneWireSensor(config.id, root=board.root, bulk=board.bulk)
 
 
 def _i2c(config: SensorConfig, board: Board) -> Sensor:
@@ -63,5 +64,16 @@ def open_all(
 
     Nothing is opened yet; smbus2 and w1thermsensor are imported by the first reading that needs them.
     """
-    board = Board(root, wait, monotonic)
+    configs = tuple(configs)
+    bulk = BulkConversion(_due_together(configs), root=root, monotonic=monotonic)
+    board = Board(root, wait, monotonic, bulk)
     return [Probe(config, DRIVERS[config.driver](config, board)) for config in configs]
+
+
+def _due_together(configs: Iterable[SensorConfig]) -> Iterable[list[str]]:
+    """1-Wire ids by interval: all grids begin together, so sensors of one interval are always due together."""
+    groups: dict[float, list[str]] = {}
+    for config in configs:
+        if config.driver in FAMILIES:
+            groups.setdefault(config.interval_seconds, []).append(config.id)
+    return groups.values()

@@ -1,52 +1,17 @@
-"""1-Wire sensors through the kernel's files: w1thermsensor finds them, the agent decodes their nine bytes itself."""
+"""One 1-Wire sensor: its file read once, its nine bytes decoded, its failures told apart."""
 
 import errno
-import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from agent.errors import Absent, Implausible, Misconfigured, SensorError, Unreadable
 from agent.sensors.ds18b20 import POWER_ON_CELSIUS, RATED_CELSIUS, decode, scratchpad
+from agent.sensors.onewire.bulk import BulkConversion
+from agent.sensors.onewire.library import DEVICES, SWITCH_ON, discover, locate
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-DEVICES: Final = Path("sys/bus/w1/devices")
 POWER_ON_NEAR_CELSIUS: Final = 5.0  # a clone at a true 85.0 was within that of it a minute ago
-SWITCH_ON: Final = (
-    "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
-)
-
-
-@functools.cache
-def _library(devices: Path) -> Any:
-    """w1thermsensor's sensor class for that directory.
-
-    Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
-    """
-    os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
-    from w1thermsensor import W1ThermSensor
-
-    class Here(W1ThermSensor):  # type: ignore[misc]
-        BASE_DIRECTORY = devices
-
-    return Here
-
-
-def discover(root: Path) -> list[str]:
-    """Ids of the temperature sensors that hang on any 1-Wire bus now, sorted; empty without a bus.
-
-    Phantoms of family 00, which a floating line makes up, are none.
-    """
-    here = _library(root / DEVICES)
-    from w1thermsensor.errors import NoSensorFoundError
-
-    try:
-        found: Iterable[Any] = here.get_available_sensors()
-    except (OSError, NoSensorFoundError):  # no bus; or one vanished while they were listed
-        return []
-    return sorted(f"{sensor.type.value:02x}-{sensor.id}" for sensor in found)
+UNKNOWN: Final = "w1"
 
 
 class OneWireSensor:
@@ -54,11 +19,11 @@ class OneWireSensor:
 
     rated_celsius: Final = RATED_CELSIUS
 
-    def __init__(self, sensor_id: str, *, root: Path) -> None:
+    def __init__(self, sensor_id: str, *, root: Path, bulk: BulkConversion | None = None) -> None:
         self.id = sensor_id
-        self._root = root
+        self._root, self._bulk = root, bulk
         self._family = int(sensor_id[:2], 16)
-        self._bus = "w1"
+        self._bus = UNKNOWN
         self._last_good: float | None = None
 
     @property
@@ -97,24 +62,16 @@ class OneWireSensor:
             raise
 
     def _convert(self) -> float:
-        path = self._slave()
+        path = locate(self._root, self.id)
+        if path is None:
+            raise self._absent()
+        if self._bulk is not None and self.bus != UNKNOWN:
+            self._bulk.prepare(self.id, self.bus)
         try:
             text = _read_once(path)
         except OSError as error:
             raise self._fault(path, error) from error
         return decode(scratchpad(text), self._family)
-
-    def _slave(self) -> Path:
-        """Where the kernel keeps the sensor. Raises Absent with what is there instead."""
-        devices = self._root / DEVICES
-        here = _library(devices)
-        from w1thermsensor import Sensor
-        from w1thermsensor.errors import NoSensorFoundError
-
-        try:
-            return Path(here(Sensor(self._family), self.id[3:]).sensorpath)
-        except NoSensorFoundError as error:
-            raise self._absent() from error
 
     def _absent(self) -> Absent:
         devices = self._root / DEVICES
