@@ -77,7 +77,7 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
         (URL + "accept_status = 201\n", "uplink.accept_status: must be a list, each a whole number (got 201)"),
         (URL + 'extra_fields = ["serial"]\n', 'uplink.extra_fields: must be "sensor" or "device" or "seq"'),
         (URL + 'temperature_as = "text"\n', 'uplink.temperature_as: must be "string" or "number" (got \'text\')'),
-        (URL + 'proxy = "socks5://x"\n', "uplink.proxy: must be an http:// or https:// URL, or empty"),
+        (URL + 'proxy = "socks5://x"\n', "uplink.proxy: must be an http:// URL"),
         (URL + '[spool]\ndurability = "60"\n', 'spool.durability: must be "strict" or a window'),
         (URL + '[spool]\npath = "spool.db"\n', "spool.path: must be an absolute path"),
         (URL + "[spool]\nmax_readings = 1.5\n", "spool.max_readings: must be a whole number (got 1.5)"),

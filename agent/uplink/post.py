@@ -1,11 +1,10 @@
-"""The only module that talks to the shield: one POST at a time on one kept-alive connection.
+"""POST and GET, and what came back of them.
 
 A dead network, a refusing shield or a torn certificate file is an Answer, not an exception. The environment's
 CA and proxy variables and .netrc are never read: no requests.Session is made, only its transport adapter.
 """
 
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from agent.causes import causes, plain
 from agent.delivery import Answer, Verdict, judge, retry_after
+from agent.uplink.deadline import Deadline
+from agent.uplink.tls import Adapter, tls_context
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -31,81 +32,6 @@ ANSWER_BYTES: Final = 64 << 10  # more of an answer is not read; the connection 
 REFUSALS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE", "ALERT_UNKNOWN_CA",
                    "ALERT_ACCESS_DENIED", "ALERT_DECRYPT_ERROR", "ALERT_HANDSHAKE_FAILURE")  # fmt: skip
 USER_AGENT: Final = "sensor-agent"
-
-
-class Deadline:
-    """The instant (monotonic s) by which the request in flight must be over."""
-
-    def __init__(self) -> None:
-        self.at = float("inf")
-
-    def left(self) -> float:
-        """Seconds left; raises TimeoutError when there are none."""
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request took longer than uplink.timeout_seconds")
-        return left
-
-
-class _DeadlineSocket(ssl.SSLSocket):
-    """Bounds every read by the whole request's deadline: requests' own timeout is per recv, and a server that
-    drips a byte a second held a call with a 1 s timeout for as long as it liked.
-    """
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        deadline: Deadline = self.context.deadline  # type: ignore[attr-defined]
-        self.settimeout(deadline.left())
-        return super().recv_into(*args, **kwargs)
-
-
-class _Context(ssl.SSLContext):
-    """One TLS context for all connections: loading a bundle of 118 roots costs 21 to 32 ms of CPU each time."""
-
-    deadline: Deadline
-    host: str
-    sslsocket_class = _DeadlineSocket
-
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        if kwargs.get("server_hostname") is None:  # urllib3 1.26 names none when the host is an address
-            kwargs["server_hostname"] = self.host
-        return super().wrap_socket(*args, **kwargs)
-
-
-def tls_context(ca_file: str, deadline: Deadline, host: str, pair: tuple[str, str] | None = None) -> ssl.SSLContext:
-    """A client context that trusts `ca_file` alone and shows the certificate of `pair` (certificate, key).
-
-    Raises OSError (of which ssl.SSLError is one) if a file is missing, torn, or the two do not belong together.
-    """
-    context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.deadline = deadline
-    context.host = host
-    context.load_verify_locations(ca_file)
-    if pair is not None:
-        # an empty password makes an encrypted key fail instead of asking on a terminal
-        context.load_cert_chain(pair[0], pair[1], password="")
-    return context
-
-
-class _Adapter(HTTPAdapter):
-    """Connections made with our context only; requests would load its own CA bundle into each one."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, socket_options=_socket_options(), **kwargs)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, *_: Any) -> None:
-        """The context verifies."""
-
-
-def _socket_options() -> list[tuple[int, int, int]]:
-    return [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +59,7 @@ class Uplink:
         self._pair = pair
         self._monotonic = monotonic
         self._deadline = Deadline()
-        self._adapter: _Adapter | None = None
+        self._adapter: Adapter | None = None
         self._last_used = monotonic()
         self._request = requests.Request(
             "POST",
@@ -157,14 +83,19 @@ class Uplink:
         """The answer to a GET of the same URL: reads, stores nothing; for `check`."""
         return self._send(requests.Request("GET", self._target.url, headers={"User-Agent": USER_AGENT}).prepare())
 
+    def abort(self) -> None:
+        """End the request in flight, and every later one, at once; the one method for another thread."""
+        self._deadline.cut()
+
     def _send(self, request: requests.PreparedRequest) -> Answer:
         try:
             adapter = self._connected()
         except OSError as error:
             # plain OSError or ssl.SSLError from the certificate files; nothing has left
             return Answer(Verdict.HOLD, detail=f"certificate, key or CA file cannot be loaded: {error}")
-        self._deadline.at = time.monotonic() + self._target.timeout_seconds
+        self._deadline.start(self._target.timeout_seconds)
         try:
+            self._deadline.left()
             response = adapter.send(
                 request,
                 stream=True,
@@ -173,9 +104,9 @@ class Uplink:
             )
             with response:
                 text, whole = _read(response.raw, self._deadline)
-        except (OSError, requests.RequestException) as error:
+        except (OSError, requests.RequestException, HTTPError) as error:  # urllib3's own while the body is read
             self.close()
-            return fault(error)
+            return fault(error, sent=self._deadline.sent)
         self._last_used = self._monotonic()
         if not whole:
             self.close()
@@ -187,11 +118,11 @@ class Uplink:
             detail=describe(response.status_code, text, response.headers),
         )
 
-    def _connected(self) -> _Adapter:
+    def _connected(self) -> Adapter:
         if self._adapter is not None and self._monotonic() - self._last_used > IDLE_SECONDS:
             self._adapter.close()  # keeps the context: a new connection costs 2 ms of CPU, not 30
         if self._adapter is None:
-            self._adapter = _Adapter(
+            self._adapter = Adapter(
                 tls_context(self._target.ca_file, self._deadline, urlsplit(self._target.url).hostname or "", self._pair)
             )
         return self._adapter
@@ -214,12 +145,11 @@ def _read(raw: "BaseHTTPResponse", deadline: Deadline) -> tuple[bytes, bool]:
     return text, False
 
 
-def fault(error: Exception) -> Answer:
-    """What an exception of the transport means.
+def fault(error: Exception, *, sent: bool) -> Answer:
+    """What an exception of the transport means; `sent`: some of the request had left, so it may have been stored.
 
     A server certificate that does not verify is not the shield (or the clock is wrong): MISDIRECTED. An alert
-    in the handshake is a refusal of this device. Everything else may pass; it is ambiguous once the request may
-    have been read.
+    about the certificate is a refusal of this device. Everything else may pass.
     """
     chain = list(causes(error))
     for cause in chain:
@@ -230,10 +160,7 @@ def fault(error: Exception) -> Answer:
     for cause in chain:
         if isinstance(cause, ssl.SSLError) and any(word in (cause.reason or "") for word in REFUSALS):
             return Answer(Verdict.HOLD, detail=f"TLS refusal: {cause.reason}")
-    unsent = isinstance(error, requests.ConnectTimeout) or any(
-        type(cause).__name__ == "NewConnectionError" for cause in chain
-    )
-    return Answer(Verdict.RETRY, detail=plain(error), ambiguous=not unsent)
+    return Answer(Verdict.RETRY, detail=plain(error), ambiguous=sent)
 
 
 def describe(status: int, text: bytes, headers: Any) -> str:

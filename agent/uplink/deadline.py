@@ -1,0 +1,115 @@
+"""One deadline for a whole request, name lookup included, and an end to it from another thread.
+
+The timeouts of requests are for each address and each read: a server that dripped a byte a second held a call
+with a timeout of 1 s for as long as it liked, and getaddrinfo(3) knows no timeout at all.
+"""
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+Found = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]
+
+
+class Deadline:
+    """The instant (monotonic s) by which the request in flight must be over.
+
+    `sent` says whether any of the request has left for the other end, which may then have stored it.
+    """
+
+    def __init__(self) -> None:
+        self.at = float("inf")
+        self.sent = False
+        self._cut = False
+        self._lock = threading.Lock()
+        self._on_cut: Callable[[], object] = lambda: None
+
+    def start(self, seconds: float) -> None:
+        """A request begins, and has that many seconds."""
+        self.at = time.monotonic() + seconds
+        self.sent = False
+
+    def left(self) -> float:
+        """Seconds left. Raises TimeoutError when there are none, ConnectionAbortedError after `cut`."""
+        if self._cut:
+            raise ConnectionAbortedError("stopping")
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took longer than uplink.timeout_seconds")
+        return left
+
+    def cut(self) -> None:
+        """End the request in flight at once, and every later one; from any thread."""
+        with self._lock:
+            self._cut = True
+            with suppress(OSError):  # closed meanwhile, or not connected
+                self._on_cut()
+
+    def hold(self, sock: socket.socket) -> None:
+        """Have `cut` shut this socket; a thread that waits on it wakes up."""
+        # SSLSocket's own shutdown would make later bytes leave unencrypted
+        self._watch(lambda: socket.socket.shutdown(sock, socket.SHUT_RDWR))
+
+    def _watch(self, on_cut: Callable[[], object]) -> None:
+        with self._lock:
+            self._on_cut = on_cut
+        self.left()
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """A connected socket, from the first of the host's addresses that answers within its share of the time left.
+
+        Raises OSError, of which TimeoutError and ConnectionAbortedError are two.
+        """
+        found = self._look_up(host, port)
+        for place, (family, kind, protocol, _, address) in enumerate(found, 1):
+            sock = _Socket(family, kind, protocol)
+            try:
+                sock.deadline = self
+                self.hold(sock)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.settimeout(self.left() / (1 + len(found) - place))
+                sock.connect(address)
+            except OSError:
+                sock.close()
+                if place == len(found):
+                    raise
+                self.left()
+            else:
+                sock.settimeout(self.left())
+                return sock
+        raise OSError(f"{host} has no address")
+
+    def _look_up(self, host: str, port: int) -> Found:
+        with suppress(socket.gaierror, UnicodeError):
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        answers: queue.SimpleQueue[Found | OSError] = queue.SimpleQueue()
+        self._watch(lambda: answers.put(ConnectionAbortedError("stopping")))
+
+        def ask() -> None:
+            try:
+                answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                answers.put(error if isinstance(error, OSError) else OSError(f"{host}: {error}"))
+
+        threading.Thread(target=ask, name="lookup", daemon=True).start()
+        try:
+            answer = answers.get(timeout=self.left())
+        except queue.Empty:
+            raise TimeoutError(f"the name {host} was not looked up in time") from None
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+
+class _Socket(socket.socket):
+    """Bounds every read by the deadline: that of a proxy's answer, before there is TLS."""
+
+    deadline: Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left())
+        return super().recv_into(*args, **kwargs)
