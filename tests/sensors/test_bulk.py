@@ -78,10 +78,11 @@ def test_result_that_was_left_over_is_converted_anew(board: Board) -> None:
     assert board.conversions() == 1
 
 
-def test_second_read_within_a_tick_is_a_new_conversion(board: Board) -> None:
+@pytest.mark.parametrize("order", [(A, A), (A, B, B), (A, B, A)])
+def test_second_read_within_a_tick_is_a_new_conversion(board: Board, order: tuple[str, ...]) -> None:
     probes = board.open({A: 60, B: 60})
-    for _ in range(2):
-        probes[A].sensor.read()
+    for each in order:
+        probes[each].sensor.read()
     assert board.conversions() == 2
 
 
