@@ -7,8 +7,6 @@ bus the healthy sensors come first, and a bus that hangs in the kernel is left a
 import logging
 import math
 import queue
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 from agent.clock import Clock, Stamp
 from agent.config import SensorConfig
 from agent.errors import SensorError, Unreadable
+from agent.lanes import Lane
 from agent.reading import milli
 from agent.sensors import Sensor
 from agent.sensors.gate import gate
@@ -91,51 +90,6 @@ def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float], tries: i
     return Taken(probe.config.name, clock.stamp(), celsius)
 
 
-def block_signals() -> None:
-    """Keep signals to the main thread: one that reaches a 1-Wire read makes it come back empty."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-
-
-class _Lane(threading.Thread):
-    """The one thread that touches a bus. Idle, it waits on its queue and costs nothing."""
-
-    def __init__(
-        self,
-        bus: str,
-        read: Callable[[Probe], Taken],
-        break_down: Callable[[Probe], Taken],
-        results: "queue.SimpleQueue[Taken]",
-        monotonic: Callable[[], float],
-    ) -> None:
-        super().__init__(name=f"bus {bus}", daemon=True)  # one that hangs in the kernel must not keep the process
-        self.work: queue.SimpleQueue[Probe | None] = queue.SimpleQueue()
-        self.broken = False
-        self._read, self._break_down, self._results, self._monotonic = read, break_down, results, monotonic
-        self._began: float | None = None
-
-    def run(self) -> None:
-        block_signals()
-        probe: Probe | None = None
-        try:
-            while (probe := self.work.get()) is not None:
-                self._began = self._monotonic()
-                taken = self._read(probe)
-                self._began = None
-                self._results.put(taken)
-        finally:
-            # anything but a SensorError is a fault in a driver: its traceback goes to the journal, this thread ends,
-            # and whoever was to be read by it is told
-            self.broken = probe is not None
-            while probe is not None:
-                self._results.put(self._break_down(probe))
-                probe = None if self.work.empty() else self.work.get()
-
-    def hangs_at(self, now: float, hang_seconds: float) -> float:
-        """When the read under way is overdue."""
-        began = self._began
-        return (now if began is None else began) + hang_seconds
-
-
 class Sampler:
     """Reads ticks of the given probes; made once and used by one thread."""
 
@@ -149,8 +103,8 @@ class Sampler:
     ) -> None:
         self.health = {probe.config.name: Health() for probe in probes}
         self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
-        self._lanes: dict[str, _Lane] = {}
-        self._under_way: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane[Probe, Taken]] = {}
+        self._under_way: dict[str, Lane[Probe, Taken]] = {}
         self._results: queue.SimpleQueue[Taken] = queue.SimpleQueue()
 
     def tick(self, probes: Sequence[Probe], *, patience: float = math.inf) -> list[Taken]:
@@ -181,7 +135,7 @@ class Sampler:
             return
         lane = self._lanes.get(bus)
         if lane is None or lane.broken:
-            lane = self._lanes[bus] = _Lane(bus, self._take, self._break_down, self._results, self._monotonic)
+            lane = self._lanes[bus] = Lane(bus, self._take, self._break_down, self._results, self._monotonic)
             lane.start()
         self._under_way[name] = lane
         lane.work.put(probe)

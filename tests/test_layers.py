@@ -22,7 +22,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("schedule", "delivery", "pem", "sensors"),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
-        *("journal", "notify", "clock", "device"),
+        *("journal", "notify", "clock", "device", "lanes"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
     ("sampler", "flush", "enrollment"),
