@@ -73,13 +73,13 @@ class Deadline:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.settimeout(self.left() / (1 + len(found) - place))
                 sock.connect(address)
+                sock.settimeout(self.left())
             except OSError:
                 sock.close()
                 if place == len(found):
                     raise
                 self.left()
             else:
-                sock.settimeout(self.left())
                 return sock
         raise OSError(f"{host} has no address")
 

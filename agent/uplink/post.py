@@ -102,11 +102,17 @@ class Uplink:
                 timeout=self._target.timeout_seconds,
                 proxies={"https": self._target.proxy} if self._target.proxy else {},
             )
-            with response:
-                text, whole = _read(response.raw, self._deadline)
-        except (OSError, requests.RequestException, HTTPError) as error:  # urllib3's own while the body is read
+        except (OSError, requests.RequestException, HTTPError) as error:
             self.close()
             return fault(error, sent=self._deadline.sent)
+        try:
+            with response:
+                text, whole = _read(response.raw, self._deadline)
+        except (OSError, HTTPError) as error:  # urllib3's own while the body is read
+            if response.status_code not in self._target.accept_status:  # else it is stored, whatever its body
+                self.close()
+                return fault(error, sent=True)
+            text, whole = b"", False
         self._last_used = self._monotonic()
         if not whole:
             self.close()
