@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agent.clock import Clock, Stamp
+from agent.clock import Clock
 from agent.errors import SpoolError
 from agent.reading import Reading, milli
 from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
@@ -29,7 +29,6 @@ class Ticks:
         monotonic: Callable[[], float],
     ) -> None:
         self.sampler = sampler
-        self.last: dict[str, Taken] = {}
         self.probes = tuple(probes)
         self._spool, self._clock, self._monotonic = spool, clock, monotonic
         self._started = monotonic()
@@ -58,7 +57,6 @@ class Ticks:
             patience = min(self.next_due - now, TICK_SECONDS)
         taken = self.sampler.tick([self.probes[place] for place in due], patience=patience)
         self._spool_all(taken)
-        self.last.update((each.name, each) for each in taken)
         return taken
 
     def _spool_all(self, taken: Sequence[Taken]) -> None:
@@ -97,8 +95,3 @@ class Ticks:
         self._latest.clear()
         if released or forgotten:
             log.info("held readings stamped", extra={"RELEASED": released, "FORGOTTEN": forgotten})
-
-
-def utc_of(stamp: Stamp, now: Stamp) -> float | None:
-    """UTC seconds of an earlier stamp of this boot by what the clock says now; None while it cannot be trusted."""
-    return now.utc - now.boot_seconds + stamp.boot_seconds if now.trusted else None
