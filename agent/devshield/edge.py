@@ -135,7 +135,6 @@ def _pyopenssl_door(certificate: Path, key: Path, client_ca: Path) -> Door:
     context.set_verify(SSL.VERIFY_PEER, note)
     # a resumed session does not verify again, and would come back as a good one
     context.set_options(SSL.OP_NO_TICKET)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
 
     def accept(connection: socket.socket) -> Link:
         errors: list[int] = []

@@ -112,11 +112,14 @@ def test_certificate_that_does_not_verify_is_written_down_with_the_reason(home: 
 
 
 @WITHOUT
-def test_session_of_a_bad_certificate_cannot_be_resumed_as_a_good_one(home: Path, shown: dict[str, Pair]) -> None:
+@pytest.mark.parametrize("tls_version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_session_of_a_bad_certificate_cannot_be_resumed_as_a_good_one(
+    home: Path, shown: dict[str, Pair], tls_version: ssl.TLSVersion
+) -> None:
     """A resumed handshake does not verify again, so the verdict of the first one would be forgotten."""
     with Shield(Setup(home, tls="pyopenssl")) as shield:
         context = ssl.create_default_context(cafile=str(shield.ca_file))
-        context.maximum_version = ssl.TLSVersion.TLSv1_2  # where a session is there at once
+        context.maximum_version = tls_version
         context.load_cert_chain(*shown["expired"])
         statuses: list[bytes] = []
         session: ssl.SSLSession | None = None
