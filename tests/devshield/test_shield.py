@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from world.visitors import READING, Pair, ask, connect, visit
 
+from agent.devshield.api_port import ApiPort
+from agent.devshield.authority import Authority
+from agent.devshield.certificates_api import CertificatesApi
+from agent.devshield.edge import Visitor
+from agent.devshield.faults import Faults
+from agent.devshield.issued import Issued
+from agent.devshield.server import Request
 from agent.devshield.shield import Setup, Shield
+from agent.devshield.tokens import Tokens
 from agent.errors import CannotWrite, ConfigError, TryLater
 
 BODIES = [f'{{"temperature": "{n}", "time": "2026-11-23T09:14:2{n}Z"}}'.encode() for n in (1, 2, 3)]
@@ -124,6 +132,7 @@ def test_new_directory_gets_an_authority_of_its_own(tmp_path: Path, device: Pair
 
 
 def test_close_ends_open_connections_and_slow_faults_at_once(home: Path, device: Pair) -> None:
+    before = set(threading.enumerate())
     shield = Shield(Setup(home, faults=("slow:3600",)))
     idle, busy = connect(shield, device), connect(shield, device)
     idle.connect()
@@ -131,7 +140,7 @@ def test_close_ends_open_connections_and_slow_faults_at_once(home: Path, device:
     begun = time.monotonic()
     shield.close()
     assert time.monotonic() - begun < 2.0
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("port", "Thread"))]
+    assert set(threading.enumerate()) <= before
     for connection in (idle, busy):
         connection.close()
     with pytest.raises(ConnectionRefusedError):
@@ -176,6 +185,17 @@ def test_faults_that_cannot_be_read_are_refused_whole(shield: Shield, device: Pa
 
 def test_switches_take_nothing_but_a_post(shield: Shield) -> None:
     assert [switch(shield, path, method="GET")[0] for path in ("/__fault", "/__token")] == [405, 405]
+
+
+@pytest.mark.parametrize(("address", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403)])
+def test_switches_are_for_loopback_only(home: Path, authority: Authority, address: str, status: int) -> None:
+    now = time.time
+    issued, tokens = Issued(home / "certificates", authority, now=now), Tokens(home)
+    api = CertificatesApi(issued, tokens, now=now)
+    port = ApiPort(api=api, authority=authority, tokens=tokens, faults=Faults(), stop=threading.Event())
+    outcome = port(Request("POST", "/__token", {}, b"", address, Visitor()))
+    assert outcome.reply is not None
+    assert outcome.reply.status == status
 
 
 def test_token_path_makes_a_one_time_token(shield: Shield) -> None:
