@@ -56,7 +56,7 @@ def serve_until_signal(args: argparse.Namespace) -> int:
     # blocked before any thread starts, so that all of them leave these signals to the wait below
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     setup = Setup(
-        directory=args.dir or default_directory(),
+        directory=(args.dir or default_directory()).absolute(),
         listen=args.listen,
         port=args.port,
         api_port=args.api_port,
