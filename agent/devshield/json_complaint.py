@@ -1,6 +1,7 @@
 """What V8 says of a text that is not JSON: JSON.parse's error texts, the Worker's 500 answers repeat them.
 
-The texts were compared with V8 11.3's over 30,000 damaged texts; `(line … column …)` is of V8 11.4 and later.
+They are those of workerd 1.20261117: none differed over 645 texts. V8 11.3 (node 20) leaves out line and
+column, and has words for a missing colon at the first property only; over 30,000 damaged texts nothing else differed.
 """
 
 import re
@@ -65,8 +66,7 @@ class _Reader:
             if fault := self._string():
                 return fault
             if self._peek() != ":":
-                # V8 has words for a missing colon at the first property only
-                return self._at("Expected ':' after property name") if first else self._unexpected()
+                return self._at("Expected ':' after property name")
             self._place += 1
             if fault := self._value():
                 return fault
