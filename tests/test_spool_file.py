@@ -9,7 +9,7 @@ import pytest
 from world.readings import readings, spool_in
 
 from agent.errors import AgentError, ForeignSpool, SpoolError
-from agent.spool.store import APPLICATION_ID, SCHEMA_VERSION
+from agent.spool.store import APPLICATION_ID, SCHEMA_VERSION, WAL_BYTES
 
 
 def somebody_elses_database(path: Path) -> None:
@@ -98,6 +98,14 @@ def test_the_wal_outlives_a_stop_at_its_size_and_empty(tmp_path: Path) -> None:
     (tmp_path / "spool.db-wal").unlink()  # all is in the file: the WAL has nothing to add
     with spool_in(tmp_path) as spool:
         assert spool.counts().pending == 1
+
+
+def test_a_start_writes_nothing_to_a_spool_of_full_size(tmp_path: Path) -> None:
+    spool_in(tmp_path).close()
+    before = (tmp_path / "spool.db").read_bytes()
+    spool_in(tmp_path).close()
+    assert (tmp_path / "spool.db").read_bytes() == before
+    assert (tmp_path / "spool.db-wal").stat().st_size >= WAL_BYTES
 
 
 def test_there_is_no_shared_memory_file(tmp_path: Path) -> None:

@@ -183,16 +183,21 @@ def _kept_wal(path: Path) -> Path:
 
 
 def _grow(db: sqlite3.Connection, size: int) -> bool:
-    """Make the file (and the WAL) `size` bytes longer and leave the space free inside; False if there is no room.
+    """Make the file `size` bytes longer and leave the space free inside; False if there is no room.
 
-    In two commits: pages freed by the commit that took them are never written and leave holes in the file.
+    One commit takes the pages, in pieces of what the cache holds, so that the WAL gets as long; a second one frees
+    them: pages freed by the commit that took them are never written and leave holes in the file.
     """
     try:
+        db.execute("BEGIN")
         db.execute("CREATE TABLE IF NOT EXISTS pad(bytes BLOB)")
         for _ in range(-(-size // (64 << 10))):
             db.execute("INSERT INTO pad VALUES (zeroblob(?))", (min(size, 64 << 10),))
+        db.execute("COMMIT")
         db.execute("DROP TABLE pad")
     except sqlite3.OperationalError:  # the spool works all the same, it only does not outlive a full disk
+        with suppress(sqlite3.Error):
+            db.rollback()
         with suppress(sqlite3.Error):
             db.execute("DROP TABLE IF EXISTS pad")
         return False
