@@ -11,6 +11,7 @@ from typing import Final
 COMMON_NAME: Final = bytes.fromhex("550403")  # OID 2.5.4.3, X.520
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
+_ENCODINGS: Final = {0x1E: "utf-16-be", 0x1C: "utf-32-be", 0x14: "latin-1"}  # BMP-, Universal-, TeletexString
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _time(tag: int, content: bytes) -> datetime:
 def _common_name(subject: bytes) -> str:
     for _, relative in _elements(subject):
         for _, attribute in _elements(relative):
-            (_, oid), (_, value) = _elements(attribute)
+            (_, oid), (kind, value) = _elements(attribute)
             if oid == COMMON_NAME:
-                return value.decode("utf-8", "replace")
+                return value.decode(_ENCODINGS.get(kind, "utf-8"), "replace")
     return ""

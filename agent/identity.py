@@ -5,6 +5,7 @@ pair loads. Who makes and switches pairs is `identity_store`.
 """
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Final
 
 from agent.certificate import Certificate, parse
 
+# what OpenSSL calls a key of another certificate, of the same kind or of another
+MISMATCH: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 CREDENTIAL_NAMES: Final = ("sensor.pem", "sensor-key.pem")
 
 
@@ -50,11 +53,13 @@ def paths(cert_file: str, key_file: str, environ: Mapping[str, str]) -> tuple[st
         if all(map(os.path.exists, credentials)):
             return credentials[0], credentials[1]
     cert, key = Path(cert_file), Path(key_file)
-    linked = cert.is_symlink() and key.is_symlink()
-    for _ in range(3):  # a switch between the two calls shows in the directories
-        cert, key = Path(cert_file).resolve(), Path(key_file).resolve()
-        if not linked or cert.parent == key.parent:
-            break
+    try:
+        cert_target, key_target = cert.readlink(), key.readlink()
+    except OSError:  # plain files, one of them missing, or a directory that may not be looked into
+        return str(cert), str(key)
+    if cert_target.parent == key_target.parent:
+        generation = os.path.realpath(cert.parent / cert_target.parent)
+        return f"{generation}/{cert_target.name}", f"{generation}/{key_target.name}"
     return str(cert), str(key)
 
 
@@ -82,8 +87,13 @@ def load(files: tuple[str, str], *, now: datetime) -> Identity:
         return _unreadable(cert_file, error)
     if b"-----BEGIN" not in text:  # what the unit's SetCredential= default says
         return Identity(IdentityState.MISSING, detail="not enrolled yet", fix="sensor-agent enroll")
-    if not Path(key_file).exists():
+    try:
+        with Path(key_file).open("rb"):
+            pass
+    except FileNotFoundError:
         return Identity(IdentityState.MISSING, detail=f"no key at {key_file}", fix="sensor-agent enroll")
+    except OSError as error:
+        return _unreadable(key_file, error)
     try:
         certificate = parse(text)
     except ValueError as error:
@@ -95,7 +105,7 @@ def load(files: tuple[str, str], *, now: datetime) -> Identity:
         return Identity(
             IdentityState.BROKEN,
             certificate=certificate,
-            detail=_explain(error, files),
+            detail=_explain(error, files, text),
             fix="sensor-agent enroll --force",
         )
     except OSError as error:
@@ -106,10 +116,22 @@ def load(files: tuple[str, str], *, now: datetime) -> Identity:
     return Identity(IdentityState.ACTIVE, files, certificate)
 
 
-def _explain(error: ssl.SSLError, files: tuple[str, str]) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
-        return f"the certificate {files[0]} is not for the key {files[1]}"
-    return f"{files[0]} and {files[1]} do not load: {error.reason or error}"
+def _explain(error: ssl.SSLError, files: tuple[str, str], certificate: bytes) -> str:
+    """What is wrong with the pair; OpenSSL says no more than `PEM lib` of most of it."""
+    cert_file, key_file = files
+    if error.reason in MISMATCH:
+        return f"the certificate {cert_file} is not for the key {key_file}"
+    if not re.search(rb"^-----BEGIN", certificate, re.MULTILINE):
+        return f"{cert_file} has its certificate in the middle of a line: it is an issuer's whole answer"
+    try:
+        key = Path(key_file).read_bytes()
+    except OSError as unreadable:
+        return f"{key_file} cannot be read: {unreadable.strerror}"
+    if b"ENCRYPTED" in key:
+        return f"the key {key_file} is encrypted, and nobody is there to be asked for its passphrase"
+    if b"-----BEGIN" not in key:
+        return f"{key_file} holds no PEM key"
+    return f"{cert_file} and {key_file} do not load: {error.reason or error}"
 
 
 def _unreadable(file: str, error: OSError) -> Identity:
