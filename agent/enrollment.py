@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from tenacity import (
-    RetryError,
+    RetryCallState,
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
@@ -21,10 +21,11 @@ from tenacity import (
     stop_when_event_set,
     wait_random_exponential,
 )
+from tenacity.wait import wait_base
 
 from agent import pem
 from agent.certificate import Certificate, parse
-from agent.errors import AgentError, TryLater
+from agent.errors import AgentError, TryLater, UnusableAnswer
 from agent.identity import Identity, IdentityState, load, paths
 from agent.identity_store import IdentityStore
 from agent.issuers import Issued, Issuer
@@ -92,17 +93,18 @@ def enroll(
     """
     with store.lock():
         found = current(wish, now=now())
+        if found.certificate is not None and _of(store.pending("certificate.pem")) == found.certificate:
+            store.forget_pending()  # cut off between the switch and this: that request is done
         if found.state is IdentityState.ACTIVE and not force:
             report.state, report.certificate = "enrolled", found.certificate
             report.done("identity", "already enrolled; nothing was asked and no token was used")
             return
         store.check_places(wish.cert_file, wish.key_file)
-        issuer = make_issuer()
         key, request = _request(wish, store, report)
-        certificate = store.pending("certificate.pem")
+        certificate = _kept(store, request, now=now())
         if certificate is None:
             certificate = _ask(
-                wish, store, issuer, request, now=now, report=report, wait_seconds=wait_seconds, stop=stop
+                wish, store, make_issuer(), request, now=now, report=report, wait_seconds=wait_seconds, stop=stop
             )
         notes = pem.check_issued(certificate, request_pem=request, now=now())
         for note in notes:
@@ -110,8 +112,7 @@ def enroll(
         report.done("check", "; ".join(notes) or "same key, in date, may authenticate a client")
         says = parse(certificate)
         meta = {
-            "issuer": issuer.name,
-            "issuer_id": (store.pending("issuer_id") or b"").decode(),
+            **json.loads(store.pending("issued.json") or b"{}"),
             "name": says.name,
             "serial": says.serial,
             "fingerprint_sha256": says.fingerprint_sha256,
@@ -120,6 +121,7 @@ def enroll(
         }
         generation = store.commit(key=key, certificate=certificate, meta=meta)
         store.place(wish.cert_file, wish.key_file)
+        store.forget_pending()
         proof = current(wish, now=now())
         if proof.pair is None:
             raise AgentError(
@@ -149,17 +151,41 @@ def rehearse(
 
 
 def _request(wish: Wish, store: IdentityStore, report: Report) -> tuple[bytes, bytes]:
-    """The pending key and request, made now unless an earlier try left them; on disk when this returns."""
+    """The pending key and request, made now unless an earlier try for the same left them; on disk when this returns."""
+    wanted = json.dumps([wish.name, wish.key_type, wish.subject]).encode()
     key, request = store.pending("key.pem"), store.pending("request.pem")
-    if key is not None and request is not None:
+    if key is not None and request is not None and store.pending("wanted.json") == wanted:
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
+    store.forget_pending()
     key = pem.new_key(wish.key_type)
     request = pem.signing_request(key, name=wish.name, subject=wish.subject)
     store.keep("key.pem", key)
     store.keep("request.pem", request)
+    store.keep("wanted.json", wanted)  # last: without it the other two are not used
     report.done("key", f"{wish.key_type}, made on this device (public key {pem.public_key_sha256(request)[:16]}…)")
     return key, request
+
+
+def _kept(store: IdentityStore, request: bytes, *, now: datetime) -> bytes | None:
+    """The certificate that an earlier try was cut off with, if it is still of use."""
+    certificate = store.pending("certificate.pem")
+    return certificate if certificate is not None and _is_usable(certificate, request, now=now) else None
+
+
+def _is_usable(certificate_text: bytes | str, request: bytes, *, now: datetime) -> bool:
+    try:
+        pem.check_issued(pem.extract_certificate(certificate_text), request_pem=request, now=now)
+    except UnusableAnswer:
+        return False
+    return True
+
+
+def _of(certificate: bytes | None) -> Certificate | None:
+    try:
+        return parse(certificate or b"")
+    except ValueError:
+        return None
 
 
 def _ask(
@@ -175,18 +201,13 @@ def _ask(
 ) -> bytes:
     """The certificate as clean PEM, kept in the store; tries again for `wait_seconds` while it may help."""
     event = stop or Event()
-    retrying = Retrying(
-        retry=retry_if_exception_type(TryLater),
-        stop=stop_after_delay(wait_seconds) | stop_when_event_set(event),
-        wait=wait_random_exponential(multiplier=1, max=60),
-        sleep=sleep_using_event(event),
-        reraise=True,
-    )
 
     def once() -> Issued:
+        if event.is_set():
+            raise TryLater("stopped before the issuer was ready")
         asked_before = store.pending("asked.json") is not None
         earlier = issuer.find(request) if asked_before else None
-        if earlier is not None:
+        if earlier is not None and _is_usable(earlier.certificate_text, request, now=now()):
             report.done("request", f"{issuer.name} had issued it already (id {earlier.issuer_id})")
             return earlier
         store.keep("asked.json", json.dumps({"issuer": issuer.name, "at": now().isoformat()}).encode())
@@ -194,12 +215,30 @@ def _ask(
         report.done("request", f"{issuer.name} issued {issued.issuer_id} for {wish.name}")
         return issued
 
-    try:
-        issued = retrying(once)
-    except RetryError as error:  # not with reraise=True; says so to the type checker
-        raise TryLater("the issuer was not ready in time") from error
+    retrying = Retrying(
+        retry=retry_if_exception_type(TryLater),
+        stop=stop_after_delay(wait_seconds) | stop_when_event_set(event),
+        wait=_Wait(wait_seconds),
+        sleep=sleep_using_event(event),
+        reraise=True,
+    )
+    issued = retrying(once)
     certificate = pem.extract_certificate(issued.certificate_text)
     pem.check_issued(certificate, request_pem=request, now=now())  # before it is kept: a wrong one would stick
-    store.keep("issuer_id", issued.issuer_id.encode())
+    store.keep("issued.json", json.dumps({"issuer": issuer.name, "issuer_id": issued.issuer_id}).encode())
     store.keep("certificate.pem", certificate)
     return certificate
+
+
+class _Wait(wait_base):
+    """Full jitter up to a minute, or what the issuer asked for; never beyond the time there is."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._jitter = wait_random_exponential(multiplier=1, max=60)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = error.after if isinstance(error, TryLater) else 0.0
+        left = self._total - (retry_state.seconds_since_start or 0.0)
+        return max(min(asked + self._jitter(retry_state), left), 0.0)

@@ -92,9 +92,13 @@ class IdentityError(AgentError):
 
 
 class TryLater(AgentError):
-    """Nothing is wrong with the device; network, issuer or clock is not ready."""
+    """Nothing is wrong with the device; network, issuer or clock is not ready. Not before `after` seconds from now."""
 
     exit_code = 75
+
+    def __init__(self, message: str, *, hint: str = "", after: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
 
 
 class Refused(AgentError):

@@ -65,11 +65,17 @@ class IdentityStore:
             sync_directory(self.directory)
 
     def forget_pending(self) -> None:
-        """Drop the request under way; the next enrollment makes a new key."""
-        shutil.rmtree(self._pending, ignore_errors=True)
+        """Drop the request under way, all of it or nothing; the next enrollment makes a new key."""
+        done = self.directory / "pending.done"
+        with _writing(self.directory):
+            shutil.rmtree(done, ignore_errors=True)
+            if self._pending.exists():
+                self._pending.rename(done)
+                sync_directory(self.directory)
+                shutil.rmtree(done, ignore_errors=True)
 
     def commit(self, *, key: bytes, certificate: bytes, meta: Mapping[str, object]) -> Path:
-        """Make the pair the current one; gives its generation's directory."""
+        """Make the pair the current one; gives its generation's directory. The request under way stays."""
         generations = self.directory / "gen"
         with _writing(self.directory):
             generations.mkdir(mode=0o700, exist_ok=True)
@@ -85,7 +91,6 @@ class IdentityStore:
             staged.rename(target)
             sync_directory(generations)
             link(self.directory / "current", Path("gen") / target.name)
-        self.forget_pending()
         for old in sorted(path for path in generations.iterdir() if path.name.isdecimal())[:-KEPT_GENERATIONS]:
             shutil.rmtree(old, ignore_errors=True)
         return target

@@ -17,6 +17,7 @@ from agent.issuers import Issued
 from agent.pem import same_key
 
 TIMEOUT: Final = (10.0, 60.0)  # seconds to connect, and between two bytes: the API is serialised per zone
+BLOCKED_SECONDS: Final = 300.0  # every call is refused for so long once the limit was passed
 LIST_PAGES: Final = 20
 TOKEN_CODES: Final = {6003, 6111, 9106, 9109, 10000}  # missing, malformed or unknown token
 ZONE_CODES: Final = {7000, 7003}
@@ -91,9 +92,10 @@ def refusal(status: int, errors: list[tuple[int, str]], *, url: str, wait: float
     where = f"{url}: HTTP {status}: {said}"
     codes = {code for code, _ in errors}
     if status == 429:
-        return TryLater(where, hint=f"try again in {wait or 300:.0f} s")
+        after = wait or BLOCKED_SECONDS
+        return TryLater(where, hint=f"try again in {after:.0f} s", after=after)
     if status >= 500 or status in {408, 425}:
-        return TryLater(where, hint="run enroll again later; the key is kept")
+        return TryLater(where, hint="run enroll again later; the key is kept", after=wait or 0.0)
     if status < 400:
         return ConfigError(
             f"enroll.url: {where} (a redirect could take the token elsewhere)",
