@@ -21,7 +21,7 @@ class LineFormatter(logging.Formatter):
         self._priority = priority
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={value}" for name, value in record.__dict__.items() if name.isupper())
+        fields = " ".join(f"{name}={_one_line(value)}" for name, value in record.__dict__.items() if name.isupper())
         start = f"<{PRIORITIES.get(record.levelno, 6)}>" if self._priority else f"{record.levelname.lower()}: "
         text = start + record.getMessage() + (f" [{fields}]" if fields else "")
         if record.exc_info:
@@ -39,7 +39,7 @@ def set_up(*, verbose: bool = False) -> None:
 
 
 def _handler() -> logging.Handler:
-    to_journal = "JOURNAL_STREAM" in os.environ
+    to_journal = _is_journal(os.environ.get("JOURNAL_STREAM", ""))
     if to_journal:
         try:
             from systemd.journal import JournalHandler
@@ -51,3 +51,16 @@ def _handler() -> logging.Handler:
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(LineFormatter(priority=to_journal))
     return lines
+
+
+def _is_journal(stream: str) -> bool:
+    """Whether stderr is the stream that systemd named as `device:inode` (systemd.exec(5)): it may lead elsewhere."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # closed, or not a file
+        return False
+    return stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def _one_line(value: object) -> str:
+    return str(value).replace("\n", " | ")

@@ -134,10 +134,15 @@ def _errors(answer: requests.Response) -> list[tuple[int, str]]:
 
 def _tls_fault(error: requests.exceptions.SSLError, url: str) -> AgentError:
     """A clock in the past makes every certificate `not yet valid`: that is this board's fault, and passes."""
-    cause = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
-    if cause is None:
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            code, message = cause.verify_code, cause.verify_message
+            break
+        if type(cause).__name__ == "CertificateError":  # a wrong host name by urllib3 1.26's own check
+            code, message = 0, str(cause)
+            break
+    else:
         return TryLater(f"{url}: TLS failed: {plain(error)}", hint="run enroll again later")
-    code, message = cause.verify_code, cause.verify_message
     if code == NOT_YET_VALID:
         return TryLater(
             f"{url}: its certificate is not yet valid by this device's clock", hint="timedatectl; set the clock"
