@@ -16,7 +16,7 @@ from agent.config import SensorConfig
 from agent.errors import SensorError, Unreadable
 from agent.lanes import Lane
 from agent.reading import milli
-from agent.sensors import Sensor
+from agent.sensors import ConvertsTogether, Sensor
 from agent.sensors.gate import gate
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,13 @@ def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float], tries: i
     return Taken(probe.config.name, clock.stamp(), celsius)
 
 
+def _tell_who_is_due(probes: Sequence[Probe]) -> None:
+    """Let sensors that can convert together know of each other."""
+    together = {probe.config.id: probe.sensor for probe in probes if isinstance(probe.sensor, ConvertsTogether)}
+    for sensor in together.values():
+        sensor.due_with(together.keys())
+
+
 class Sampler:
     """Reads ticks of the given probes; made once and used by one thread."""
 
@@ -115,6 +122,7 @@ class Sampler:
         """
         deadline = self._monotonic() + patience
         late = self._arrived()
+        _tell_who_is_due(probes)
         for probe in sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0):
             self._start(probe)
         names = [probe.config.name for probe in probes]

@@ -1,7 +1,7 @@
 """What a sensor and a bus are; every driver and every chip is written against these."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Protocol, runtime_checkable
 
 Wait = Callable[[float], object]
 """Waits that many seconds and returns false, or true at once when the agent is to stop.
@@ -28,6 +28,15 @@ class Sensor(Protocol):
 
         Raises SensorError if no reading came out.
         """
+        ...
+
+
+@runtime_checkable
+class ConvertsTogether(Protocol):
+    """A sensor whose bus can convert for several at once."""
+
+    def due_with(self, ids: Collection[str]) -> None:
+        """Called before a tick with the configured ids of all such sensors that are due in it, its own among them."""
         ...
 
 

@@ -65,15 +65,7 @@ def open_all(
     Nothing is opened yet; smbus2 and w1thermsensor are imported by the first reading that needs them.
     """
     configs = tuple(configs)
-    bulk = BulkConversion(_due_together(configs), root=root, monotonic=monotonic)
+    one_wire = [config.id for config in configs if config.driver in FAMILIES]
+    bulk = BulkConversion(one_wire, root=root, monotonic=monotonic)
     board = Board(root, wait, monotonic, bulk)
     return [Probe(config, DRIVERS[config.driver](config, board)) for config in configs]
-
-
-def _due_together(configs: Iterable[SensorConfig]) -> Iterable[list[str]]:
-    """1-Wire ids by interval: all grids begin together, so sensors of one interval are always due together."""
-    groups: dict[float, list[str]] = {}
-    for config in configs:
-        if config.driver in FAMILIES:
-            groups.setdefault(config.interval_seconds, []).append(config.id)
-    return groups.values()

@@ -18,34 +18,33 @@ NO_BULK: Final = "42-"  # w1_therm leaves the DS28EA00 out
 
 
 class BulkConversion:
-    """Which results of bulk conversions wait to be read, for all sensors of a board.
+    """Which results of bulk conversions wait to be read, for all sensors of a board; `ids` are those it knows of.
 
-    `groups` are the ids that are always due together: only for those does a bulk conversion pay.
     Masters without `therm_bulk_read`, or where the agent may not write it, are read one by one.
     """
 
-    def __init__(self, groups: Iterable[Iterable[str]], *, root: Path, monotonic: Callable[[], float]) -> None:
-        able = [{each for each in group if not each.startswith(NO_BULK)} for group in groups]
-        self._group_of = {each: group for group in able for each in group}
+    def __init__(self, ids: Iterable[str], *, root: Path, monotonic: Callable[[], float]) -> None:
+        self._able = {each for each in ids if not each.startswith(NO_BULK)}
         self._root, self._monotonic = root, monotonic
         self._converted: dict[str, float] = {}
 
-    def prepare(self, sensor_id: str, master: str) -> None:
-        """Call before reading the sensor on that master: converts the whole bus if that pays or has to be."""
-        if sensor_id not in self._group_of:
+    def prepare(self, sensor_id: str, master: str, *, due: Iterable[str]) -> None:
+        """Call before reading the sensor on that master: converts the whole bus if that pays or has to be.
+
+        It pays if others of `due` hang on the same master: they are about to be read, too.
+        """
+        if sensor_id not in self._able:
             return
         now = self._monotonic()
         if now < self._converted.pop(sensor_id, -FRESH_SECONDS) + FRESH_SECONDS:
             return
-        trigger = self._root / DEVICES / master / "therm_bulk_read"
-        if (self._peers(sensor_id, master) or _state(trigger) == UNREAD) and _pull(trigger):
-            done = self._monotonic()
-            self._converted.update((each, done) for each in self._group_of if each != sensor_id)
-
-    def _peers(self, sensor_id: str, master: str) -> bool:
-        """Whether another sensor on the same master is due whenever this one is."""
         bus = self._root / DEVICES / master
-        return any((bus / each).exists() for each in self._group_of[sensor_id] - {sensor_id})
+        others = self._able.intersection(due) - {sensor_id}
+        pays = any((bus / each).exists() for each in others)
+        if (pays or _state(bus / "therm_bulk_read") == UNREAD) and _pull(bus / "therm_bulk_read"):
+            done = self._monotonic()
+            # of this master alone: what hangs on another one was not converted
+            self._converted.update((each, done) for each in self._able - {sensor_id} if (bus / each).exists())
 
 
 def _state(trigger: Path) -> bytes:

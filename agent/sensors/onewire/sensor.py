@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ class OneWireSensor:
         self._family = int(sensor_id[:2], 16)
         self._bus = UNKNOWN
         self._last_good: float | None = None
+        self._due: Collection[str] = ()
 
     @property
     def bus(self) -> str:
@@ -36,6 +38,10 @@ class OneWireSensor:
         if master.startswith("w1_bus_master"):
             self._bus = master
         return self._bus
+
+    def due_with(self, ids: Collection[str]) -> None:
+        """Those about to be read on any bus, this one among them: on one bus they share a conversion."""
+        self._due = ids
 
     def read(self) -> float:
         """Degrees Celsius. Takes the kernel 0.8 s: the read starts the conversion and waits for it.
@@ -66,7 +72,7 @@ class OneWireSensor:
         if path is None:
             raise self._absent()
         if self._bulk is not None and self.bus != UNKNOWN:
-            self._bulk.prepare(self.id, self.bus)
+            self._bulk.prepare(self.id, self.bus, due=self._due)
         try:
             text = _read_once(path)
         except OSError as error:
