@@ -94,9 +94,9 @@ def test_every_tick_has_a_conversion_of_its_own(board: Board) -> None:
 
 def test_result_that_was_left_over_is_converted_anew(board: Board) -> None:
     board.tick(A, B)
-    board.now = 30.0  # C's result of then has not been read
+    board.now = 30.0
     board.conversions()
-    board.tick(B, C)
+    board.tick(C, TWENTY[0])  # neither was read after the first conversion
     assert board.conversions() == 1
 
 
