@@ -86,7 +86,9 @@ def block_signals() -> None:
 
 
 class Service:
-    """Runs until SIGTERM or SIGINT; `reload` is called at SIGHUP and raises ConfigError to keep the old parts."""
+    """Runs until SIGTERM or SIGINT. `reload` is called at SIGHUP, and gives None to keep the old parts; `stop` is
+    set on the way out, for whatever else waits on it.
+    """
 
     def __init__(
         self,
@@ -98,13 +100,14 @@ class Service:
         watchdog_seconds: float | None,
         write_status: Callable[[dict[str, Any]], None],
         reload: Callable[[Parts], Parts | None],
+        stop: threading.Event,
     ) -> None:
         self._parts, self._spool, self._flush = parts, spool, flush
         self._notifier = notifier
         self._watchdog_seconds = watchdog_seconds
         self._write_status = write_status
         self._reload = reload
-        self._stop = threading.Event()
+        self._stop = stop
         self._status_lock = threading.Lock()
         self._sampler = Part("sampler", self._sample)
         self._uplink = Part("uplink", self._deliver)

@@ -93,6 +93,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
             watchdog_seconds=watchdog_seconds(os.environ),
             write_status=status_file.write,
             reload=reload,
+            stop=stop,
         ).run()
     return 0
 
