@@ -15,15 +15,12 @@ from agent.clock import Clock, Stamp
 from agent.config import SensorConfig
 from agent.errors import SensorError, Unreadable
 from agent.lanes import Lane
-from agent.reading import milli
+from agent.measurement import TRIES, SpikeFilter, measure
 from agent.sensors import ConvertsTogether, Sensor
-from agent.sensors.gate import gate
 
 log = logging.getLogger(__name__)
 
-TRIES: Final = 3
-RETRY_SECONDS: Final = 3.0  # all tries of one reading; three conversions of a DS18B20 take 2.4 s
-HANG_SECONDS: Final = 10.0  # no read takes that long: the slowest are the three tries above
+HANG_SECONDS: Final = 10.0  # no sensor takes that long: all tries of one end within three seconds
 TICK_SECONDS: Final = 30.0  # the longest that the daemon waits for one tick; twenty 1-Wire sensors take 16 s
 
 
@@ -61,35 +58,6 @@ class Health:
         return Health(celsius=taken.celsius, last_good=taken.stamp)
 
 
-def measure(probe: Probe, *, monotonic: Callable[[], float], tries: int = TRIES) -> float:
-    """Degrees Celsius, gated and calibrated, thousandths exact; transient faults are tried again at once.
-
-    The range is judged before the offset: it is the chip's, not the room's. Raises SensorError, at the latest when
-    one more try, as long as the last one, would end later than three seconds after the first began.
-    """
-    config, sensor = probe.config, probe.sensor
-    first = began = monotonic()
-    while True:
-        try:
-            raw = gate(sensor.read(), rated=sensor.rated_celsius, low=config.min_celsius, high=config.max_celsius)
-            return milli(raw + config.offset_celsius) / 1000
-        except SensorError as error:
-            tries -= 1
-            now = monotonic()
-            if not error.transient or tries <= 0 or now + (now - began) > first + RETRY_SECONDS:
-                raise
-            began = now
-
-
-def take(probe: Probe, clock: Clock, *, monotonic: Callable[[], float], tries: int = TRIES) -> Taken:
-    """One reading with its instant (the value's, not the beginning of the tries), or what kept it away."""
-    try:
-        celsius = measure(probe, monotonic=monotonic, tries=tries)
-    except SensorError as error:
-        return Taken(probe.config.name, clock.stamp(), error=error)
-    return Taken(probe.config.name, clock.stamp(), celsius)
-
-
 def _tell_who_is_due(probes: Sequence[Probe]) -> None:
     """Let sensors that can convert together know of each other."""
     together = {probe.config.id: probe.sensor for probe in probes if isinstance(probe.sensor, ConvertsTogether)}
@@ -109,6 +77,7 @@ class Sampler:
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self.health = {probe.config.name: Health() for probe in probes}
+        self._spikes = {probe.config.name: SpikeFilter(probe.config.max_step_celsius) for probe in probes}
         self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
         self._lanes: dict[str, Lane[Probe, Taken]] = {}
         self._under_way: dict[str, Lane[Probe, Taken]] = {}
@@ -149,9 +118,15 @@ class Sampler:
         lane.work.put(probe)
 
     def _take(self, probe: Probe) -> Taken:
+        """One reading with its instant (the value's, not the beginning of the tries), or what kept it away."""
+        name = probe.config.name
         # one that failed last time has no second try: its healthy neighbours on the bus are waiting
-        tries = 1 if self.health[probe.config.name].failures else TRIES
-        return take(probe, self._clock, monotonic=self._monotonic, tries=tries)
+        tries = 1 if self.health[name].failures else TRIES
+        try:
+            celsius = measure(probe.sensor, probe.config, self._spikes[name], monotonic=self._monotonic, tries=tries)
+        except SensorError as error:
+            return self._failed(name, error)
+        return Taken(name, self._clock.stamp(), celsius)
 
     def _break_down(self, probe: Probe) -> Taken:
         where = f"the driver of {probe.config.driver!r} broke down"

@@ -6,6 +6,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.errors import SpoolError
+from agent.quality import Reported, worth_reporting
 from agent.reading import Reading, milli
 from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
 from agent.schedule import due_now, next_due
@@ -17,7 +18,7 @@ FOREVER: Final = float("inf")
 
 
 class Ticks:
-    """Takes the ticks of one configuration; for one thread. The first tick is due at once."""
+    """Takes the ticks of one configuration; for one thread. The first tick is due at once, of every sensor."""
 
     def __init__(
         self,
@@ -33,6 +34,8 @@ class Ticks:
         self._spool, self._clock, self._monotonic = spool, clock, monotonic
         self._started = monotonic()
         self._dues = [self._started] * len(self.probes)
+        self._configs = {probe.config.name: probe.config for probe in probes}
+        self._reported: dict[str, Reported] = {}
         self._latest: dict[str, int] = {}
         self._trusted = False
         self._blocked = ""
@@ -51,8 +54,10 @@ class Ticks:
         now = self._monotonic()
         due = due_now(now, self._dues)
         for place in due:
-            every = self.probes[place].config.interval_seconds
-            self._dues[place] = next_due(now, started=self._started, every=every)
+            config = self.probes[place].config
+            # the grid that passes through the phase, from a point before the start on
+            began = self._started + config.phase_seconds - config.interval_seconds
+            self._dues[place] = next_due(now, started=began, every=config.interval_seconds)
         if patience is None:
             patience = min(self.next_due - now, TICK_SECONDS)
         taken = self.sampler.tick([self.probes[place] for place in due], patience=patience)
@@ -70,10 +75,25 @@ class Ticks:
         readings = [
             self._reading(each, each.stamp.boot_seconds + (offset if trusted else 0.0))
             for each in sorted(taken, key=lambda each: each.stamp.boot_seconds)
-            if each.celsius is not None
+            if each.celsius is not None and self._says_something_new(each.name, each.celsius, each.stamp.boot_seconds)
         ]
         boot_id = "" if trusted else self._clock.boot_id
         self._spool.append(readings, boot_id=boot_id, now=self._monotonic(), utc=now.utc if trusted else None)
+
+    def _says_something_new(self, name: str, celsius: float, seconds: float) -> bool:
+        """Whether the value is to be reported; if so, the next ones are compared with it."""
+        config = self._configs[name]
+        new = worth_reporting(
+            celsius,
+            seconds,
+            self._reported.get(name),
+            deadband=config.deadband_celsius,
+            silence=config.max_silence_seconds,
+            every=config.interval_seconds,
+        )
+        if new:
+            self._reported[name] = Reported(celsius, seconds)
+        return new
 
     def _reading(self, taken: Taken, seconds: float) -> Reading:
         """Stamped with a second of its own: strictly increasing per sensor, whatever the clock was set to."""

@@ -5,7 +5,6 @@ Threads, pipes and signals are real; only time is the test's where a test is abo
 
 import itertools
 import logging
-import math
 import os
 import signal
 import threading
@@ -18,8 +17,8 @@ import pytest
 from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.devshield.onewire_tree import OneWireTree
-from agent.errors import Absent, BusStuck, Implausible, Misconfigured, SensorError, Unreadable
-from agent.sampler import Health, Probe, Sampler, Taken, measure
+from agent.errors import Absent, Unreadable
+from agent.sampler import Health, Probe, Sampler, Taken
 from agent.sensors.drivers import open_all
 
 CLOCK = Clock(trust_any=True, boot_id="test")
@@ -56,17 +55,6 @@ class Blocking(Scripted):
         self.entered.set()
         assert self.let_go.wait(10)
         return super().read()
-
-
-class TickingClock:
-    """Monotonic seconds that pass by themselves: so many with each look."""
-
-    def __init__(self, step: float) -> None:
-        self.now, self._step = 0.0, step
-
-    def __call__(self) -> float:
-        self.now += self._step
-        return self.now
 
 
 def probe(name: str, sensor: Scripted, *, offset: float = 0.0, low: float | None = None) -> Probe:
@@ -137,38 +125,6 @@ def test_healthy_sensors_of_a_bus_are_read_before_a_failing_one(sampler_of: Call
     assert order == ["good", "bad"]
 
 
-@pytest.mark.parametrize(
-    ("error", "reads"),
-    [
-        (CRC, 3),
-        (Implausible("power_on_reset", "85"), 3),
-        (Absent("absent", "gone"), 1),
-        (BusStuck("bus_stuck", "held"), 1),
-        (Misconfigured("bad_id", "another"), 1),
-    ],
-)
-def test_only_passing_faults_are_tried_again(error: SensorError, reads: int) -> None:
-    sensor = Scripted(error)
-    with pytest.raises(type(error)):
-        measure(probe("s", sensor), monotonic=lambda: 0.0)
-    assert sensor.reads == reads
-
-
-def test_fault_that_passes_costs_nothing() -> None:
-    assert measure(probe("s", Scripted(CRC, CRC, 21.5)), monotonic=lambda: 0.0) == 21.5
-
-
-def test_value_that_the_gate_refuses_is_read_again() -> None:
-    assert measure(probe("s", Scripted(-110.9375, 21.5)), monotonic=lambda: 0.0) == 21.5
-
-
-def test_tries_of_a_slow_sensor_end_within_three_seconds() -> None:
-    clock = TickingClock(1.2)  # each try takes that long
-    with pytest.raises(Unreadable):
-        measure(probe("s", Scripted(CRC)), monotonic=clock)
-    assert clock.now - 1.2 <= 3.0
-
-
 def test_sensor_that_failed_last_time_gets_one_try(sampler_of: Callable[..., Sampler]) -> None:
     sensor = Scripted(CRC)
     probes = [probe("s", sensor)]
@@ -177,16 +133,6 @@ def test_sensor_that_failed_last_time_gets_one_try(sampler_of: Callable[..., Sam
     before = sensor.reads
     sampler.tick(probes)
     assert sensor.reads == before + 1
-
-
-def test_range_is_judged_before_the_offset() -> None:
-    assert measure(probe("s", Scripted(1.0), offset=-4.0, low=0.0), monotonic=lambda: 0.0) == -3.0
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, 126.0, -0.5])
-def test_value_out_of_range_gives_no_number(value: float) -> None:
-    with pytest.raises(Implausible):
-        measure(probe("s", Scripted(value), low=0.0), monotonic=lambda: 0.0)
 
 
 def test_health_counts_failures_in_a_row_and_keeps_the_last_good(sampler_of: Callable[..., Sampler]) -> None:

@@ -1,23 +1,38 @@
 """The `[[sensors]]` tables: which keys a driver takes, and that no two name the same thing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.config.tables import REQUIRED, between, key, matches, read_table
+from agent.quality import slope
 from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.ds18b20 import RATED_CELSIUS as ONE_WIRE_RATED
 
 DRIVERS: Final = (*FAMILIES, *CHIPS, "kernel", "simulated")
 _DEVICE: Final = r"[^\x00-\x1f/]{1,64}(/[^\x00-\x1f/]{1,64})?"
-_COMMON: Final = {"name", "driver", "interval_seconds", "offset_celsius", "min_celsius", "max_celsius"}
+_BY_DRIVER: Final = {
+    **dict.fromkeys(FAMILIES, ("id",)),
+    **dict.fromkeys(CHIPS, ("bus", "address", "median_of")),
+    "kernel": ("device",),
+    "simulated": ("celsius", "swing_celsius", "period_seconds"),
+}
+_OF_ONE_DRIVER: Final = {name for names in _BY_DRIVER.values() for name in names}
+
+
+def _two_points(points: Sequence[Sequence[float]]) -> str | None:
+    says = "must be two points as [[shown, true], [shown, true]], a degree or more apart, with a slope of 0.5 to 2"
+    if [len(point) for point in points] != [2, 2] or not all(-300 <= each <= 2000 for each in (*points[0], *points[1])):
+        return says
+    return None if abs(points[0][0] - points[1][0]) >= 1 and 0.5 <= slope(points) <= 2 else says
 
 
 @dataclass(frozen=True, slots=True)
 class SensorConfig:
-    """One sensor. `id` is a 1-Wire ROM id; `bus` and `address` are of I2C (address -1: the chip's usual one);
-    `device` is of the kernel driver; `celsius`, `swing_celsius` and `period_seconds` are of the simulated one.
+    """One sensor. `id` is a 1-Wire ROM id; `bus`, `address` and `median_of` are of I2C (address -1: the chip's usual
+    one); `device` is of the kernel driver; `celsius`, `swing_celsius` and `period_seconds` are of the simulated one.
+    Nothing is calibrated without `calibration`; 0 switches `max_step_celsius` and `deadband_celsius` off.
     """
 
     name: str = key(REQUIRED, matches(r"[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}", "1 to 64 letters, digits and ` _.:/-`"))
@@ -27,9 +42,15 @@ class SensorConfig:
     address: int = key(-1, between(0x08, 0x77))
     device: str = key("", matches(_DEVICE, 'a name as "cpu-thermal" or "1-0048", or name/label'))
     interval_seconds: float = key(60.0, between(1, 86400))
+    phase_seconds: float = key(0.0, between(0, 86400))
+    calibration: tuple[tuple[float, ...], ...] = key((), _two_points)
     offset_celsius: float = key(0.0, between(-100, 100))
     min_celsius: float | None = key(None, between(-300, 2000))
     max_celsius: float | None = key(None, between(-300, 2000))
+    median_of: int = key(1, lambda value: None if value in {1, 3, 5} else "must be 1, 3 or 5")
+    max_step_celsius: float = key(0.0, between(0, 1000))
+    deadband_celsius: float = key(0.0, between(0, 100))
+    max_silence_seconds: float = key(3600.0, between(1, 604_800))
     celsius: float = key(20.0, between(-55, 125))
     swing_celsius: float = key(2.0, between(0, 90))
     period_seconds: float = key(3600.0, between(1, 31_536_000))
@@ -72,20 +93,12 @@ def _unknown_driver(driver: str, path: str) -> str:
     return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {driver!r})"
 
 
-def _driver_keys(driver: str) -> Collection[str]:
-    if driver in FAMILIES:
-        return ("id",)
-    if driver in CHIPS:
-        return ("bus", "address")
-    return ("device",) if driver == "kernel" else ("celsius", "swing_celsius", "period_seconds")
-
-
 def _misplaced_keys(sensor: SensorConfig, table: dict[str, Any], path: str) -> list[str]:
-    allowed = _driver_keys(sensor.driver)
+    allowed = _BY_DRIVER[sensor.driver]
     problems = [
         f"{path}.{name}: driver {sensor.driver!r} takes no such key (got {table[name]!r})"
         for name in table
-        if name not in _COMMON and name not in allowed
+        if name in _OF_ONE_DRIVER and name not in allowed
     ]
     problems += [
         f"{path}.{name}: is required by driver {sensor.driver!r}"
@@ -128,6 +141,9 @@ def _range_problems(sensor: SensorConfig, path: str) -> list[str]:
             )
     if low is not None and high is not None and low >= high:
         problems.append(f"{path}.min_celsius: must be below max_celsius {high:g} (got {low:g})")
+    if sensor.phase_seconds >= sensor.interval_seconds:
+        seen = f"(got {sensor.phase_seconds:g})"
+        problems.append(f"{path}.phase_seconds: must be below interval_seconds {sensor.interval_seconds:g} {seen}")
     return problems
 
 

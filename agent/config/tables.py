@@ -71,12 +71,20 @@ def _typed(hint: Any, value: Any) -> tuple[Any, str | None]:
         hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
-        if not isinstance(value, list) or not all(_is(item, each) for each in value):
-            return value, f"must be a list, each {TYPE_NAMES[item]}"
-        return tuple(value), None
+        items = [_typed(item, each) for each in value] if isinstance(value, list) else [(value, "no list")]
+        if any(wrong for _, wrong in items):
+            return value, f"must be {_type_name(hint)}"
+        return tuple(typed for typed, _ in items), None
     if not _is(hint, value):
         return value, f"must be {TYPE_NAMES[hint]}"
     return (float(value) if hint is float else value), None
+
+
+def _type_name(hint: Any) -> str:
+    """As TYPE_NAMES has it, lists by what is in them."""
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each {_type_name(typing.get_args(hint)[0])}"
+    return TYPE_NAMES[hint]
 
 
 def _is(kind: type, value: Any) -> bool:
