@@ -97,10 +97,17 @@ def as_pem(der: bytes) -> bytes:
     return ssl.DER_cert_to_PEM_cert(der).encode()
 
 
-@pytest.mark.parametrize("length", range(len(DER)))
-def test_a_certificate_cut_short_is_refused(length: int) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse(as_pem(DER[:length]))
+def is_refused(der: bytes) -> bool:
+    try:
+        parse(as_pem(der))
+    except ValueError:
+        return True
+    return False
+
+
+def test_a_certificate_cut_short_anywhere_is_refused() -> None:
+    # one test, because a signature's length varies by some bytes and the number of tests shall not
+    assert [length for length in range(len(DER)) if not is_refused(DER[:length])] == []
 
 
 @pytest.mark.parametrize("bit", [1, 4, 0x80])
