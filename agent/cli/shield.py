@@ -1,4 +1,4 @@
-"""`sensor-agent shield`: a stand-in for Cloudflare on this machine, for development and tests."""
+"""`sensor-agent shield`: the other end; a stand-in for Cloudflare on this machine, and the operator's tools."""
 
 import argparse
 import json
@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from agent.cli import shield_authority
 
 if TYPE_CHECKING:
     from agent.devshield.shield import Shield
@@ -28,7 +30,9 @@ SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add the family's commands."""
-    family = commands.add_parser("shield", help="development shield (not Cloudflare)", description=ABOUT)
+    family = commands.add_parser(
+        "shield", help="the other end: development shield, registration authority", description=ABOUT
+    )
     members = family.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve = members.add_parser(
         "serve", help="run the development shield", description=ABOUT, epilog=FAULTS, parents=[common]
@@ -47,6 +51,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     serve.add_argument("--fault", action="append", default=[], metavar="FAULT", help="may be repeated; see below")
     serve.add_argument("--json", action="store_true", help="say where it is as one JSON object")
     serve.set_defaults(handler=serve_until_signal)
+    shield_authority.add_to(members, common)
 
 
 def serve_until_signal(args: argparse.Namespace) -> int:

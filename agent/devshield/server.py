@@ -57,9 +57,18 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], door: Door, application: Application, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        door: Door,
+        application: Application,
+        stop: threading.Event,
+        *,
+        body_bytes: int = BODY_BYTES,
+    ) -> None:
         self.application = application
         self.stop = stop
+        self.body_bytes: Final = body_bytes
         self._door = door
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -159,8 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._exactly(length, of=length)
 
     def _exactly(self, size: int, *, of: int) -> bytes:
-        if size < 0 or of > BODY_BYTES:
-            raise ValueError(f"the body is larger than {BODY_BYTES} bytes, or smaller than none")
+        if size < 0 or of > self.server.body_bytes:
+            raise ValueError(f"the body is larger than {self.server.body_bytes} bytes, or smaller than none")
         part = self.rfile.read(size)
         if len(part) < size:
             raise ValueError("the body ended too soon")

@@ -1,0 +1,186 @@
+"""The registration authority as a server: TLS of the standard library, certificates it has issued let in to renew.
+
+A client certificate is trusted for itself, not for who signed it: the zone's authority signs for others too, and
+what counts is that this key was certified here.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self, cast
+
+from agent.devshield.authority import open_or_create
+from agent.devshield.edge import SUCCESS, Link, Visitor
+from agent.devshield.registration.desk import Desk
+from agent.devshield.registration.ledger import Ledger
+from agent.devshield.registration.policy import Policy
+from agent.devshield.registration.signers import CaSigner, Signer, ZoneSigner
+from agent.devshield.server import HttpServer, Outcome, Request
+from agent.devshield.zone_client import ZoneClient
+from agent.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES: Final = 32 << 10  # a request of RSA-4096 with a long subject is 2 KiB
+IDLE_SECONDS: Final = 30.0  # for a handshake, or for the next byte
+SETTINGS: Final = "signer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The zone whose authority signs; an empty `ca_file` is the system's."""
+
+    url: str
+    zone_id: str
+    token_file: str
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`zone` None signs with an authority of its own in the directory. `certificate` and `key` are the server's,
+    made by that authority if None. With `approve` every new device waits for a person. `retry_seconds` is when a
+    device should ask again while the signer is not ready.
+    """
+
+    directory: Path
+    policy: Policy
+    listen: str = "127.0.0.1"
+    port: int = 0
+    zone: Zone | None = None
+    approve: bool = False
+    retry_seconds: int = 10
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def make_signer(directory: Path, zone: Zone | None) -> Signer:
+    """Who signs; what a zone's token file says is read now. Raises ConfigError if there is none."""
+    if zone is None:
+        return CaSigner(open_or_create(directory))
+    try:
+        token = Path(zone.token_file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{zone.token_file}: no token: {error}", hint="give --zone-token-file") from error
+    return ZoneSigner(ZoneClient(url=zone.url, zone_id=zone.zone_id, token=token, ca_file=zone.ca_file))
+
+
+def remembered_signer(directory: Path) -> Signer:
+    """The signer that `serve` last used on the directory, for the operator's other commands."""
+    try:
+        fields = json.loads((directory / SETTINGS).read_bytes())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{directory}: no authority has run there", hint="give its --dir") from error
+    return make_signer(directory, Zone(**fields) if fields else None)
+
+
+class RegistrationAuthority:
+    """Serves from its making to `close`. `now` gives UNIX seconds; `ledger` may be used while it runs.
+
+    Raises ConfigError for a port, token or certificate that cannot be used, CannotWrite for the directory.
+    """
+
+    def __init__(self, setup: Setup, *, signer: Signer | None = None, now: Callable[[], float] = time.time) -> None:
+        directory = setup.directory
+        self.ledger: Final = Ledger(directory)
+        own_signer = signer or make_signer(directory, setup.zone)
+        (directory / SETTINGS).write_text(json.dumps(asdict(setup.zone) if setup.zone else None))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        certificate, key = _server_pair(setup)
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"{certificate}, {key}: {error}", hint="give --cert and --key") from error
+        for entry in self.ledger.entries():
+            if entry.certificate:
+                context.load_verify_locations(cadata=entry.certificate)
+        self.ledger.write_allowed()
+        self._desk = Desk(
+            policy=setup.policy,
+            ledger=self.ledger,
+            signer=own_signer,
+            approve=setup.approve,
+            retry_seconds=setup.retry_seconds,
+            now=now,
+            trust=lambda pem: context.load_verify_locations(cadata=pem),
+        )
+        self._stop = threading.Event()
+        self._server = HttpServer(
+            (setup.listen, setup.port), lambda s: _accept(context, s), self._answer, self._stop, body_bytes=BODY_BYTES
+        )
+        self.port: Final = self._server.port
+        host = f"[{setup.listen}]" if ":" in setup.listen else setup.listen
+        self.where: Final[dict[str, Any]] = {
+            "url": f"https://{host}:{self.port}/client/v4",
+            "port": self.port,
+            "ca_file": str(directory / "ca.pem") if setup.certificate is None else None,
+            "allowed_file": str(self.ledger.allowed_file),
+            "signer": own_signer.name,
+        }
+        self._server.start()
+
+    def _answer(self, request: Request) -> Outcome:
+        reply = self._desk.answer(request)
+        log.debug("request", extra={"METHOD": request.method, "HTTP_STATUS": reply.status, "CLIENT": request.address})
+        return Outcome(reply)
+
+    def close(self) -> None:
+        """Stop at once."""
+        self._stop.set()
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _server_pair(setup: Setup) -> tuple[Path, Path]:
+    if setup.certificate is not None and setup.key is not None:
+        return setup.certificate, setup.key
+    certificate, key = setup.directory / "server.pem", setup.directory / "server-key.pem"
+    names = dict.fromkeys(("localhost", "127.0.0.1", setup.listen, socket.gethostname()))
+    key_pem, certificate_pem = open_or_create(setup.directory).issue_server(list(names))
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key_pem)
+    certificate.write_bytes(certificate_pem)
+    return certificate, key
+
+
+def _accept(context: ssl.SSLContext, connection: socket.socket) -> Link:
+    connection.settimeout(IDLE_SECONDS)
+    tls = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    try:
+        tls.do_handshake()
+    except OSError:
+        tls.close()
+        raise
+    shown = tls.getpeercert(binary_form=True)
+
+    def close() -> None:
+        tls.settimeout(0.0)  # say goodbye, but do not wait for the other end's
+        with contextlib.suppress(OSError, ValueError):
+            tls.unwrap()
+        tls.close()
+
+    return Link(
+        cast("BinaryIO", tls.makefile("rb", -1)),
+        cast("BinaryIO", tls.makefile("wb", -1)),
+        Visitor(SUCCESS, hashlib.sha256(shown).hexdigest()) if shown else Visitor(),
+        close,
+    )

@@ -1,0 +1,112 @@
+"""What an operator does: approvals, and the commands beside a running authority."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world.fleet import NAME, Device, call, request_for
+
+from agent.devshield.registration.office import RegistrationAuthority
+from agent.devshield.shield import Shield
+from agent.errors import ConfigError
+
+LATER = 4_000_000_000.0
+AUTHORITY = [sys.executable, "-m", "agent", "shield", "authority"]
+
+
+@pytest.fixture
+def strict_office(make_office: Callable[..., RegistrationAuthority]) -> RegistrationAuthority:
+    """Every device waits for a person."""
+    return make_office(approve=True)
+
+
+def test_device_waits_until_it_is_approved_and_is_told_when_to_ask(
+    shield: Shield, strict_office: RegistrationAuthority
+) -> None:
+    token, (_, csr) = strict_office.ledger.new_token(expires=LATER), request_for()
+    first = call(strict_office, "POST", csr, token=token)
+    before = len(shield.issued.all())
+    listed = call(strict_office, "GET", token=token)
+
+    strict_office.ledger.decide(NAME, "admitted", among=("waiting",))
+
+    assert (first.status, first.headers["Retry-After"], before) == (202, "30", 0)
+    assert json.loads(first.body)["result"]["status"] == "waiting"
+    assert json.loads(listed.body)["result"] == []
+    assert call(strict_office, "POST", csr, token=token).status == 200
+
+
+def test_device_with_an_admitted_token_need_not_wait(strict_office: RegistrationAuthority) -> None:
+    token = strict_office.ledger.new_token(expires=LATER, admitted=True)
+
+    assert call(strict_office, "POST", request_for()[1], token=token).status == 200
+
+
+def test_device_that_was_refused_gets_nothing(shield: Shield, strict_office: RegistrationAuthority) -> None:
+    token, (_, csr) = strict_office.ledger.new_token(expires=LATER), request_for()
+    call(strict_office, "POST", csr, token=token)
+    strict_office.ledger.decide(NAME, "refused", among=("waiting",))
+
+    assert call(strict_office, "POST", csr, token=token).status == 403
+    assert shield.issued.all() == []
+
+
+def test_clone_that_waits_under_the_same_name_must_be_told_apart_by_key(strict_office: RegistrationAuthority) -> None:
+    for _ in range(2):
+        call(strict_office, "POST", request_for()[1], token=strict_office.ledger.new_token(expires=LATER))
+    one, other = strict_office.ledger.entries()
+
+    with pytest.raises(ConfigError, match="2 keys are meant"):
+        strict_office.ledger.decide(NAME, "admitted", among=("waiting",))
+    strict_office.ledger.decide(one.key[:16], "admitted", among=("waiting",))
+
+    assert [strict_office.ledger.entry(entry.key).state for entry in (one, other)] == ["admitted", "waiting"]  # type: ignore[union-attr]
+
+
+def run(*words: str) -> "subprocess.CompletedProcess[str]":
+    """One of the operator's commands."""
+    return subprocess.run([*AUTHORITY, *words], capture_output=True, text=True, check=False, timeout=30)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """An authority as a process that signs by itself: its directory, and where it is."""
+    directory = tmp_path / "authority"
+    command = [*AUTHORITY, "serve", "--dir", str(directory), "--names", "sensor-*.devices.example.com", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield directory, json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+def test_commands_beside_the_server_make_a_token_list_and_revoke(
+    served: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    directory, where = served
+    token = run("token", "--dir", str(directory)).stdout.strip()
+    device = Device(tmp_path, NAME, where)
+    state = device.enroll(token).state
+    listed = json.loads(run("list", "--dir", str(directory), "--json").stdout)["keys"]
+    revoked = run("revoke", "--dir", str(directory), NAME)
+    after = json.loads(run("list", "--dir", str(directory), "--json").stdout)["keys"]
+
+    assert (state, [row["state"] for row in listed], [row["state"] for row in after]) == (
+        "enrolled",
+        ["issued"],
+        ["revoked"],
+    )
+    assert (revoked.returncode, (directory / "allowed-fingerprints").read_text()) == (0, "")
+    assert run("revoke", "--dir", str(directory), "nobody").returncode == 78
+
+
+def test_serve_without_the_zones_token_is_a_mistake_in_the_command(tmp_path: Path) -> None:
+    done = run("serve", "--dir", str(tmp_path), "--names", "x", "--zone", "abc", "--zone-token-file", "/nonexistent")
+
+    assert (done.returncode, "/nonexistent: no token" in done.stderr) == (78, True)
