@@ -64,6 +64,17 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
         ("", "uplink.url: is required"),
         ('[uplink]\nurl = "http://a.example/"\n', "uplink.url: must be an https:// URL"),
         ('[uplink]\nurl = "https://user:secret@a.example/"\n', "uplink.url: must be an https:// URL without user"),
+        *(
+            (f'[uplink]\nurl = "{url}"\n', "uplink.url: must ")
+            for url in (
+                "https://[::1",
+                "https://[::g]/",
+                "https://h:99999/",
+                "https://h:0/",
+                "https://:443/",
+                "https://h:x/",
+            )
+        ),
         ("[uplink]\nurl = 3\n", "uplink.url: must be a string (got 3)"),
         (URL + "timeout_seconds = 0\n", "uplink.timeout_seconds: must be between 0.1 and 600 (got 0)"),
         (URL + "timeout_seconds = nan\n", "uplink.timeout_seconds: must be between 0.1 and 600 (got nan)"),
@@ -78,6 +89,7 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
         (URL + 'extra_fields = ["serial"]\n', 'uplink.extra_fields: must be "sensor" or "device" or "seq"'),
         (URL + 'temperature_as = "text"\n', 'uplink.temperature_as: must be "string" or "number" (got \'text\')'),
         (URL + 'proxy = "socks5://x"\n', "uplink.proxy: must be an http:// URL"),
+        (URL + 'proxy = "http://x:99999"\n', "uplink.proxy: must have a host name or address"),
         (URL + '[spool]\ndurability = "60"\n', 'spool.durability: must be "strict" or a window'),
         (URL + '[spool]\npath = "spool.db"\n', "spool.path: must be an absolute path"),
         (URL + "[spool]\nmax_readings = 1.5\n", "spool.max_readings: must be a whole number (got 1.5)"),
@@ -236,3 +248,10 @@ def test_a_name_that_is_none_is_told_and_merges_with_nothing(tmp_path: Path, nam
     (tmp_path / "conf.d" / "a.toml").write_text(f"[[sensors]]\nname = {name}\n")
     with pytest.raises(ConfigError, match=r"sensors\[1\].name: must be a string"):
         load(file)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1]:8443/t", "https://192.0.2.1/", "https://kühl.example/t?x=1", "https://h"]
+)
+def test_a_url_with_any_kind_of_host_is_accepted(tmp_path: Path, url: str) -> None:
+    assert loaded(tmp_path, f'[uplink]\nurl = "{url}"\n').uplink.url == url
