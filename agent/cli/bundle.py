@@ -1,0 +1,147 @@
+"""`identity bundle`: a key and certificate for a phone, a browser or Java; of this device, or of a new reader."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.cli.render import write_json
+from agent.config import Config, load
+from agent.errors import AgentError, CannotWrite, ConfigError, Refused, TryLater
+from agent.reading import utc_text
+
+if TYPE_CHECKING:
+    from agent.issuers import Issued, Issuer
+
+PASSWORD_LIMIT: Final = 1024  # bytes
+ABOUT: Final = (
+    "Write a key and certificate as PKCS#12. Without --name those of this device; with it a new key is made here, "
+    "the issuer signs it, and nothing of it stays on this machine but the file."
+)
+
+
+def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add `bundle` to the family."""
+    command = members.add_parser(
+        "bundle", help="write a .p12 for a phone, a browser or Java", description=ABOUT, parents=[common]
+    )
+    command.add_argument("out", type=Path, metavar="OUT.p12", help="the file to make, mode 0600")
+    password = command.add_mutually_exclusive_group(required=True)
+    password.add_argument("--password-file", metavar="F", help="its first line is the password")
+    password.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    command.add_argument(
+        "--legacy", action="store_true", help="3DES and SHA-1, for phones that say `wrong password` (Android up to 12)"
+    )
+    command.add_argument("--name", default="", help="a new reader of that name, as ios-bootstrap, enrolled now")
+    command.add_argument("--rsa", action="store_true", help="give the new reader an RSA key of 2048 bits, not P-256")
+    command.add_argument("--pem", type=Path, metavar="F", help="beside it the certificate and the key (PKCS#8) as PEM")
+    token = command.add_mutually_exclusive_group()
+    token.add_argument("--token-file", metavar="F", help="the issuer's token (default: enroll.token_file)")
+    token.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.set_defaults(handler=bundle)
+
+
+def bundle(args: argparse.Namespace) -> int:
+    """Write the file; 0 then."""
+    from agent import pkcs12
+    from agent.certificate import parse
+
+    config = load(args.config)
+    if args.password_stdin and args.token_stdin:
+        raise ConfigError("password and token cannot both come from standard input", hint="give --token-file F")
+    if args.rsa and not args.name:
+        raise ConfigError("--rsa: is for a new reader", hint="give --name")
+    for file in (args.out, args.pem):
+        if file is not None and file.exists():
+            raise CannotWrite(f"{file} is there already and is not overwritten", hint=f"rm {file}, or another name")
+    password = _password(args)
+    certificate, key = _new_reader(args, config) if args.name else _own_pair(config)
+    try:
+        content = pkcs12.bundle(certificate, key, password=password, encryption="3des" if args.legacy else "aes")
+    except ValueError as error:
+        raise ConfigError(
+            f"{config.identity.key_file}: {error}", hint="sensor-agent identity bundle --name NAME makes a new key"
+        ) from error
+    _write_new(args.out, content)
+    if args.pem is not None:
+        _write_new(args.pem, certificate + pkcs12.plain_key(key))
+    says = parse(certificate)
+    until = utc_text(says.not_after.timestamp())
+    if args.json:
+        fields = {"file": str(args.out), "name": says.name, "not_after": until}
+        write_json({**fields, "fingerprint_sha256": says.fingerprint_sha256})
+    else:
+        sys.stdout.write(f"{args.out}: {says.name}, valid until {until}\n")
+    return 0
+
+
+def _own_pair(config: Config) -> tuple[bytes, bytes]:
+    """Certificate and key of this device. Raises ConfigError if they cannot be read."""
+    files = Path(config.identity.cert_file), Path(config.identity.key_file)
+    try:
+        return files[0].read_bytes(), files[1].read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: {error.strerror}", hint="run as root; sensor-agent enroll; or give --name"
+        ) from error
+
+
+def _new_reader(args: argparse.Namespace, config: Config) -> tuple[bytes, bytes]:
+    """Certificate and key of a new reader, which the issuer has just signed."""
+    from dataclasses import asdict
+
+    from agent import pem
+    from agent.cli import enroll, parts
+
+    key = pem.new_key("rsa2048" if args.rsa else "p256")
+    request = pem.signing_request(key, name=args.name, subject=asdict(config.enroll.subject))
+    issuer = enroll.issuer(config, enroll.token(args, config))
+    issued = _issued(issuer, request, config.enroll.validity_days)
+    certificate = pem.extract_certificate(issued.certificate_text)
+    for note in pem.check_issued(certificate, request_pem=request, now=parts.utc_now()):
+        sys.stderr.write(f"  note: {note}\n")
+    return certificate, key
+
+
+def _issued(issuer: "Issuer", request: bytes, days: int) -> "Issued":
+    """Sign the request; the key lives in this process only, so a lost answer is looked for now or never."""
+    try:
+        return issuer.issue(request, validity_days=days)
+    except TryLater as error:
+        try:
+            found = issuer.find(request)
+        except AgentError:
+            found = None
+        if found is None:
+            raise error from None
+        return found
+
+
+def _password(args: argparse.Namespace) -> str:
+    """The first line of the file or of standard input; its text is in no message. Raises Refused if it is empty."""
+    where = "standard input" if args.password_stdin else args.password_file
+    try:
+        raw = (
+            sys.stdin.buffer.readline(PASSWORD_LIMIT)
+            if args.password_stdin
+            else Path(args.password_file).read_bytes()[:PASSWORD_LIMIT].split(b"\n")[0]
+        )
+        text = raw.decode().strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"no password: {where}: {error}", hint="give --password-file F") from error
+    if not text:
+        raise Refused(
+            f"no password: {where} begins with an empty line", hint="a bundle without a password opens nowhere"
+        )
+    return text
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """Mode 0600 from the first byte on. Raises CannotWrite."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise CannotWrite(f"{file} cannot be written: {error.strerror}", hint=f"df {file.parent}") from error
