@@ -3,10 +3,7 @@
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any, Final
 
 DEVICES: Final = Path("sys/bus/w1/devices")
 SWITCH_ON: Final = (
@@ -32,16 +29,18 @@ def _library(devices: Path) -> Any:
 def discover(root: Path) -> list[str]:
     """Ids of the temperature sensors that hang on any 1-Wire bus now, sorted; empty without a bus.
 
-    Phantoms of family 00, which a floating line makes up, are none.
+    Phantoms of family 00, which a floating line makes up, are none. Not get_available_sensors() of w1thermsensor: one
+    sensor that vanishes while they are listed makes it forget all others.
     """
-    here = _library(root / DEVICES)
-    from w1thermsensor.errors import NoSensorFoundError
+    _library(root / DEVICES)
+    from w1thermsensor import Sensor
 
+    families = tuple(f"{sensor.value:02x}-" for sensor in Sensor)
     try:
-        found: Iterable[Any] = here.get_available_sensors()
-    except (OSError, NoSensorFoundError):  # no bus; or one vanished while they were listed
+        names = [place.name for place in (root / DEVICES).iterdir()]
+    except OSError:
         return []
-    return sorted(f"{sensor.type.value:02x}-{sensor.id}" for sensor in found)
+    return sorted(name for name in names if name.startswith(families) and locate(root, name) is not None)
 
 
 def locate(root: Path, sensor_id: str) -> Path | None:
