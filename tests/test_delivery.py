@@ -1,11 +1,13 @@
 """What the shield's answers mean and when to try again: the design's table, row by row."""
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from tenacity import RetryCallState, Retrying, wait_random_exponential
 
-from agent.delivery import Answer, Backoff, Line, LineState, Verdict, judge, retry_after
+from agent.delivery import Answer, Backoff, Line, LineState, Verdict, judge, lists, retry_after
 
 NGINX_400 = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>"
 
@@ -154,3 +156,104 @@ def test_a_released_line_may_post_at_once() -> None:
 
 def test_an_unenrolled_line_is_idle_once_it_is_released() -> None:
     assert Line().blocked(5.0, LineState.UNENROLLED).released(6.0).state is LineState.IDLE
+
+
+@pytest.mark.parametrize("failures", range(1, 40))
+def test_full_jitter_is_tenacitys(failures: int) -> None:
+    random = wait_random_exponential(multiplier=BACKOFF.first, max=BACKOFF.cap)
+    state = RetryCallState(retry_object=Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = failures
+    assert max(random(state) for _ in range(400)) <= BACKOFF.delay(failures, jitter=1.0)
+    assert max(random(state) for _ in range(400)) > BACKOFF.delay(failures, jitter=0.8)
+
+
+def test_a_request_that_died_on_a_stale_connection_is_tried_again_at_once_but_only_once() -> None:
+    stale = Answer(Verdict.RETRY, ambiguous=True, stale=True)
+    line = Line(state=LineState.ONLINE).after(stale, now=100.0, sent=99.5, jitter=0.5, backoff=BACKOFF)
+    assert line.state is LineState.ONLINE
+    assert line.not_before == pytest.approx(100.55)
+    line = line.after(stale, now=200.0, sent=199.5, jitter=0.5, backoff=BACKOFF)
+    assert (line.state, line.not_before) == (LineState.BACKOFF, 201.0)
+
+
+@dataclass
+class Store:
+    """Takes a write every so many seconds and says 500 or 429 to those that come sooner."""
+
+    every: float
+    refusal: Answer
+    written: float = -1e9
+
+    def put(self, now: float) -> Answer:
+        if now - self.written < self.every:
+            return self.refusal
+        self.written = now
+        return Answer(Verdict.ACK, 201)
+
+
+def deliver(store: Store, backoff: Backoff, *, posts: int, line: Line, now: float) -> tuple[int, float, Line]:
+    """How many of the POSTs are stored, when the last one is over, and the line then."""
+    stored = 0
+    for _ in range(posts):
+        now = max(now, line.not_before)
+        answer = store.put(now)
+        stored += answer.verdict is Verdict.ACK
+        line = line.after(answer, now=now, sent=now, jitter=0.5, backoff=backoff)
+    return stored, now, line
+
+
+@pytest.mark.parametrize("refusal", [Answer(Verdict.RETRY, 429), Answer(Verdict.RETRY, 500)])
+@pytest.mark.parametrize(("every", "pace"), [(1.0, 0.0), (3.0, 1.05), (10.0, 1.05)])
+def test_a_store_that_takes_less_is_asked_less_often_and_nearly_always_takes_it(
+    refusal: Answer, every: float, pace: float
+) -> None:
+    backoff = Backoff(pace=pace)
+    store = Store(every, refusal)
+    _, now, line = deliver(store, backoff, posts=50, line=Line(), now=0.0)
+    stored, end, line = deliver(store, backoff, posts=500, line=line, now=now)
+    assert stored / 500 > 0.85
+    assert (end - now) / stored < 1.6 * every
+    store.every = 0.0
+    _, _, line = deliver(store, backoff, posts=150, line=line, now=end)
+    assert line.interval == pace
+
+
+def test_an_outage_does_not_slow_what_comes_after_it() -> None:
+    line = Line(state=LineState.ONLINE)
+    for status in (503, None, 502, 520):
+        line = line.after(Answer(Verdict.RETRY, status), now=0.0, sent=0.0, jitter=0.5, backoff=BACKOFF)
+    assert line.after(Answer(Verdict.ACK, 201), now=9.0, sent=9.0, jitter=0.5, backoff=BACKOFF).interval == BACKOFF.pace
+
+
+BODY = b'{"temperature": "21.437", "time": "2026-11-23T09:14:22Z"}'
+ITEM = '{"temperature":"21.437","time":"2026-11-23T09:14:22Z"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "listed"),
+    [
+        (f"[{ITEM}]", True),
+        (f'{{"temperatures":[{ITEM}]}}', True),
+        (f'[{{"temperature":"1","time":"x"}},{ITEM},7,null]', True),
+        ('[{"temperature":"21.437","time":"2026-11-23T09:14:22Z","sensor":"attic"}]', True),
+        ('[{"temperature":"21.437","time":"2026-11-23T09:14:23Z"}]', False),
+        ('[{"temperature":"21.438","time":"2026-11-23T09:14:22Z"}]', False),
+        ('[{"temperature":21.437,"time":"2026-11-23T09:14:22Z"}]', False),
+        ('{"temperatures":[]}', False),
+        ("[]", False),
+        (ITEM, False),
+        ('{"temperatures":{}}', False),
+        ("<html>Welcome</html>", False),
+        ("", False),
+        ("[" * 60_000, False),
+        ("\udcff", False),
+    ],
+)
+def test_a_list_names_the_reading_by_all_of_its_fields(answer: str, listed: bool) -> None:
+    assert lists(answer.encode("utf-8", "surrogateescape"), BODY) is listed
+
+
+def test_a_list_must_have_the_extra_fields_too() -> None:
+    body = b'{"temperature": "21.437", "time": "2026-11-23T09:14:22Z", "seq": 7}'
+    assert not lists(f"[{ITEM}]".encode(), body)
+    assert lists(f'[{ITEM[:-1]},"seq":7}}]'.encode(), body)

@@ -20,6 +20,8 @@ RETRY = Answer(Verdict.RETRY, 503)
 HOLD = Answer(Verdict.HOLD, 403)
 MISDIRECTED = Answer(Verdict.MISDIRECTED, 200)
 LOST = Answer(Verdict.RETRY, None, ambiguous=True)
+STALE = Answer(Verdict.RETRY, None, ambiguous=True, stale=True)
+ERROR = Answer(Verdict.RETRY, 500, detail="HTTP 500: poison")
 
 
 class FakeUplink:
@@ -28,12 +30,18 @@ class FakeUplink:
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.script = list(answers)
         self.sent: list[tuple[str, bytes]] = []
+        self.lists: list[bool | None] = [False]
+        self.asked: list[bytes] = []
         self.closed = 0
         self.pair: tuple[str, str] | None = None
 
     def post(self, body: bytes, *, key: str) -> Answer:
         self.sent.append((key, body))
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def is_listed(self, body: bytes) -> bool | None:
+        self.asked.append(body)
+        return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
 
     def close(self) -> None:
         self.closed += 1
@@ -267,3 +275,103 @@ def test_one_line_is_logged_for_an_episode(make: Callable[..., World], caplog: p
     world.spool_readings(1, 2)
     world.steps(12)
     assert [record.getMessage() for record in caplog.records] == ["uplink down", "uplink online"]
+
+
+@pytest.mark.parametrize("lost", [LOST, STALE])
+def test_a_reading_whose_answer_was_lost_is_looked_for_and_not_sent_again_if_it_is_there(
+    make: Callable[..., World], lost: Answer
+) -> None:
+    world = make(lost, ACK)
+    world.uplink.lists = [True]
+    world.spool_readings(1, 2)
+    world.steps(8)
+    assert world.keys == ["device-1", "device-2"]
+    assert world.uplink.asked == [world.uplink.sent[0][1]]
+    assert world.spool.counts().pending == 0
+    delivered = world.flush.delivered
+    assert (delivered.posted, delivered.acknowledged, delivered.ambiguous, delivered.found) == (2, 2, 1, 1)
+    assert world.flush.line.state is LineState.ONLINE
+
+
+def test_a_reading_that_is_not_listed_is_sent_again(make: Callable[..., World]) -> None:
+    world = make(LOST, ACK)
+    world.spool_readings(1)
+    world.steps(8)
+    assert world.keys == ["device-1", "device-1"]
+    assert len(world.uplink.asked) == 1
+    assert world.spool.counts().pending == 0
+
+
+def test_a_shield_that_does_not_answer_is_asked_again_and_then_sent_the_reading(make: Callable[..., World]) -> None:
+    world = make(LOST, ACK)
+    world.uplink.lists = [None]
+    world.spool_readings(1)
+    world.steps(60)
+    assert world.keys == ["device-1", "device-1"]
+    assert len(world.uplink.asked) == 5
+
+
+def test_the_network_may_come_back_long_after_the_answer_was_lost(make: Callable[..., World]) -> None:
+    world = make(LOST)
+    world.uplink.lists = [None, None, None, True]
+    world.spool_readings(1)
+    world.steps(60)
+    assert world.keys == ["device-1"]
+    assert world.spool.counts().pending == 0
+
+
+def test_a_double_of_another_sensor_is_no_proof(make: Callable[..., World]) -> None:
+    world = make(ACK, LOST, ACK)
+    world.uplink.lists = [True]  # the first one, which looks just like the second
+    world.spool.append([Reading(sensor, 21_000, 1_790_000_000) for sensor in ("attic", "cellar")])
+    world.steps(12)
+    assert world.uplink.asked == []
+    assert world.keys == ["device-1", "device-2", "device-2"]
+
+
+def test_a_reading_that_an_earlier_process_may_have_sent_a_double_of_is_sent_again(make: Callable[..., World]) -> None:
+    world = make(LOST, ACK)
+    world.uplink.lists = [True]
+    world.spool_readings(1)
+    world.flush = Flush(
+        world.spool, world.plan, monotonic=lambda: world.now, wall=lambda: 1_790_000_000.0, jitter=lambda: 0.5
+    )
+    world.steps(12)
+    assert (world.uplink.asked, world.keys) == ([], ["device-1", "device-1"])
+
+
+def test_a_poisoned_reading_is_overtaken_and_the_line_stays_up(make: Callable[..., World]) -> None:
+    world = make(ERROR, ERROR, ERROR, ERROR, ERROR, ACK)
+    world.spool_readings(1, 2, 3)
+    world.steps(14)
+    assert world.keys == ["device-1"] * 5 + ["device-2", "device-3"]
+    assert world.flush.step() == math.inf
+    world.now += 3601
+    world.uplink.script = [ERROR, ACK]
+    world.spool_readings(4)
+    world.steps(1)
+    assert world.keys[-1] == "device-1"
+    assert world.flush.line.state is LineState.ONLINE
+    world.steps(3)
+    assert world.keys[-1] == "device-4"
+
+
+def test_a_poisoned_reading_is_set_aside_after_a_day_of_tries(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    answer = world.uplink.post
+    world.uplink.post = lambda body, *, key: ERROR if key == "device-1" else answer(body, key=key)  # type: ignore[method-assign]
+    world.spool_readings(1)
+    for hour in range(30):
+        world.spool.append([Reading("other", hour, 1_790_000_000 + 3600 * hour)])
+        world.steps(30)
+        world.now += 3600
+    assert (world.spool.counts().set_aside, world.spool.counts().pending) == (1, 0)
+
+
+def test_what_kept_the_line_down_may_end_early(make: Callable[..., World]) -> None:
+    world = make(MISDIRECTED, ACK)
+    world.spool_readings(1)
+    assert world.flush.step() > world.now + 30
+    world.flush.try_now()
+    world.flush.step()
+    assert world.spool.counts().pending == 0

@@ -18,12 +18,13 @@ Found = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[
 class Deadline:
     """The instant (monotonic s) by which the request in flight must be over.
 
-    `sent` says whether any of the request has left for the other end, which may then have stored it.
+    `sent` says whether any of the request has left for the other end, which may then have stored it; `heard`
+    whether any of an answer has come, `connected` whether it made a connection of its own.
     """
 
     def __init__(self) -> None:
         self.at = float("inf")
-        self.sent = False
+        self.sent = self.heard = self.connected = False
         self._cut = False
         self._lock = threading.Lock()
         self._on_cut: Callable[[], object] = lambda: None
@@ -31,7 +32,7 @@ class Deadline:
     def start(self, seconds: float) -> None:
         """A request begins, and has that many seconds."""
         self.at = time.monotonic() + seconds
-        self.sent = False
+        self.sent = self.heard = self.connected = False
 
     def left(self) -> float:
         """Seconds left. Raises TimeoutError when there are none, ConnectionAbortedError after `cut`."""
@@ -41,6 +42,12 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("the request took longer than uplink.timeout_seconds")
         return left
+
+    @property
+    def found_stale(self) -> bool:
+        """Whether the request died early and unheard on a connection that was there before."""
+        early = not self._cut and time.monotonic() < self.at
+        return early and self.sent and not self.heard and not self.connected
 
     def cut(self) -> None:
         """End the request in flight at once, and every later one; from any thread."""
@@ -64,6 +71,7 @@ class Deadline:
 
         Raises OSError, of which TimeoutError and ConnectionAbortedError are two.
         """
+        self.connected = True
         found = self._look_up(host, port)
         for place, (family, kind, protocol, _, address) in enumerate(found, 1):
             sock = _Socket(family, kind, protocol)
@@ -71,6 +79,8 @@ class Deadline:
                 sock.deadline = self
                 self.hold(sock)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # what was written and is not acknowledged by then will not be: no late copy of a request given up
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(self.left() * 1000)))
                 sock.settimeout(self.left() / (1 + len(found) - place))
                 sock.connect(address)
                 sock.settimeout(self.left())

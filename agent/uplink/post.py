@@ -17,7 +17,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from agent.causes import causes, plain
-from agent.delivery import Answer, Verdict, judge, retry_after
+from agent.delivery import Answer, Verdict, judge, lists, retry_after
 from agent.uplink.deadline import Deadline
 from agent.uplink.tls import Adapter, tls_context
 
@@ -77,22 +77,36 @@ class Uplink:
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Idempotency-Key"] = f'"{key}"'
-        return self._send(request)
+        return self._send(request)[0]
 
     def get(self) -> Answer:
         """The answer to a GET of the same URL: reads, stores nothing; for `check`."""
+        return self._get()[0]
+
+    def is_listed(self, body: bytes) -> bool | None:
+        """Whether the shield lists the reading that was sent as `body` among its most recent, by a GET of the URL.
+
+        None if nothing answered.
+        """
+        answer, text = self._get()
+        if answer.status is None:
+            return None
+        return answer.status == 200 and lists(text, body)
+
+    def _get(self) -> tuple[Answer, bytes]:
         return self._send(requests.Request("GET", self._target.url, headers={"User-Agent": USER_AGENT}).prepare())
 
     def abort(self) -> None:
         """End the request in flight, and every later one, at once; the one method for another thread."""
         self._deadline.cut()
 
-    def _send(self, request: requests.PreparedRequest) -> Answer:
+    def _send(self, request: requests.PreparedRequest) -> tuple[Answer, bytes]:
+        """What came back, and the beginning of its body."""
         try:
             adapter = self._connected()
         except OSError as error:
             # plain OSError or ssl.SSLError from the certificate files; nothing has left
-            return Answer(Verdict.HOLD, detail=f"certificate, key or CA file cannot be loaded: {error}")
+            return Answer(Verdict.HOLD, detail=f"certificate, key or CA file cannot be loaded: {error}"), b""
         self._deadline.start(self._target.timeout_seconds)
         try:
             self._deadline.left()
@@ -104,25 +118,26 @@ class Uplink:
             )
         except (OSError, requests.RequestException, HTTPError) as error:
             self.close()
-            return fault(error, sent=self._deadline.sent)
+            return fault(error, sent=self._deadline.sent, stale=self._deadline.found_stale), b""
         try:
             with response:
                 text, whole = _read(response.raw, self._deadline)
         except (OSError, HTTPError) as error:  # urllib3's own while the body is read
             if response.status_code not in self._target.accept_status:  # else it is stored, whatever its body
                 self.close()
-                return fault(error, sent=True)
+                return fault(error, sent=self._deadline.sent, stale=self._deadline.found_stale), b""
             text, whole = b"", False
         self._last_used = self._monotonic()
         if not whole:
             self.close()
         kind = response.headers.get("Content-Type", "")
-        return Answer(
+        answer = Answer(
             verdict=judge(response.status_code, content_type=kind, text=text, accept=self._target.accept_status),
             status=response.status_code,
             retry_after=retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
             detail=describe(response.status_code, text, response.headers),
         )
+        return answer, text
 
     def _connected(self) -> Adapter:
         if self._adapter is not None and self._monotonic() - self._last_used > IDLE_SECONDS:
@@ -151,7 +166,7 @@ def _read(raw: "BaseHTTPResponse", deadline: Deadline) -> tuple[bytes, bool]:
     return text, False
 
 
-def fault(error: Exception, *, sent: bool) -> Answer:
+def fault(error: Exception, *, sent: bool, stale: bool = False) -> Answer:
     """What an exception of the transport means; `sent`: some of the request had left, so it may have been stored.
 
     A server certificate that does not verify is not the shield (or the clock is wrong): MISDIRECTED. An alert
@@ -166,7 +181,7 @@ def fault(error: Exception, *, sent: bool) -> Answer:
     for cause in chain:
         if isinstance(cause, ssl.SSLError) and any(word in (cause.reason or "") for word in REFUSALS):
             return Answer(Verdict.HOLD, detail=f"TLS refusal: {cause.reason}")
-    return Answer(Verdict.RETRY, detail=plain(error), ambiguous=sent)
+    return Answer(Verdict.RETRY, detail=plain(error), ambiguous=sent, stale=stale)
 
 
 def describe(status: int, text: bytes, headers: Any) -> str:

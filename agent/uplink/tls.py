@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+import struct
+from contextlib import suppress
 from typing import Any, cast
 
 from requests.adapters import HTTPAdapter
@@ -21,13 +23,28 @@ class _TlsSocket(ssl.SSLSocket):
         super().do_handshake(block)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        self._deadline.sent = True
-        self.settimeout(self._deadline.left())
-        return super().send(*args, **kwargs)
+        try:
+            self.settimeout(self._deadline.left())
+            self._deadline.sent = True
+            return super().send(*args, **kwargs)
+        except OSError:
+            self._give_up()
+            raise
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self._deadline.left())
-        return super().recv_into(*args, **kwargs)
+        try:
+            self.settimeout(self._deadline.left())
+            count = super().recv_into(*args, **kwargs)
+        except OSError:
+            self._give_up()
+            raise
+        self._deadline.heard = self._deadline.heard or count > 0
+        return count
+
+    def _give_up(self) -> None:
+        """Have the close throw away what has not left yet: the kernel would go on sending a request given up."""
+        with suppress(OSError):  # closed meanwhile
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     @property
     def _deadline(self) -> Deadline:
@@ -66,6 +83,8 @@ def tls_context(ca_file: str, deadline: Deadline, host: str, pair: tuple[str, st
 class _Connection(HTTPSConnection):
     """A connection to the shield or to a proxy, made within the deadline."""
 
+    _held: list[bytes] | None = None
+
     def _new_conn(self) -> socket.socket:
         try:
             return cast("Context", self.ssl_context).deadline.connect(self._dns_host, self.port)
@@ -73,6 +92,22 @@ class _Connection(HTTPSConnection):
             raise ConnectTimeoutError(self, str(error) or "timed out") from error
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Head and body in one write: one TLS record and one packet instead of two of each."""
+        held: list[bytes] = []
+        self._held = held
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._held = None
+        super().send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        if self._held is None:  # not within `request`: to a proxy
+            super().send(data)
+        else:
+            self._held.append(data)
 
 
 class _Pool(HTTPSConnectionPool):

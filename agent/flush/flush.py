@@ -1,70 +1,32 @@
-"""Drain the spool through the uplink: oldest first, one POST at a time, as the line allows.
+"""Drain the spool through the uplink: one request at a time, as the line allows.
 
-`step` does at most one POST and says when to come again, so that whoever waits can be woken for other reasons.
+`step` does at most one request and says when to come again, so that whoever waits can be woken for other reasons.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from agent import identity
-from agent.delivery import Answer, Backoff, Line, LineState, Suspects, Verdict
+from agent.delivery import Answer, Line, LineState, Verdict
 from agent.errors import SpoolError
+from agent.flush.doubt import Doubt
+from agent.flush.outbox import Outbox
+from agent.flush.plan import Delivered, Plan, Poster
 from agent.identity import Identity, IdentityState
 from agent.spool import Spool, Spooled
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 64  # readings fetched at once: 0.2 ms of SQLite for every 64 POSTs
 LOOK_SECONDS: Final = 2.0  # how often the certificate files are looked at while they keep the line down
 TRIES: Final = 3  # refusals in a row that end a `drain`
 FOREVER: Final = float("inf")
 
 
-class Poster(Protocol):
-    """What `flush` needs of the uplink."""
-
-    def post(self, body: bytes, *, key: str) -> Answer:
-        """The answer to one reading; never raises for the outside world."""
-        ...
-
-    def close(self) -> None: ...
-
-    def abort(self) -> None:
-        """Cut the request in flight short; called from another thread."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to deliver, all from one configuration: `connect` makes the uplink that shows a pair,
-    `files` gives the certificate and key to look at, `body` a reading's bytes, `key` its Idempotency-Key.
-    """
-
-    connect: Callable[[tuple[str, str]], Poster]
-    files: Callable[[], tuple[str, str]]
-    body: Callable[[Spooled], bytes]
-    key: Callable[[int], str]
-    backoff: Backoff
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Counts since start. `last_ack` is in UTC seconds; `last_status` the latest HTTP status, `detail` its words."""
-
-    posted: int = 0
-    acknowledged: int = 0
-    ambiguous: int = 0
-    last_ack: float | None = None
-    last_status: int | None = None
-    detail: str = ""
-
-
 class Flush:
-    """The way from the spool to the shield; for one thread, except `replan`, which any thread may call."""
+    """The way from the spool to the shield; for one thread, except where it says any thread."""
 
     def __init__(
         self,
@@ -81,19 +43,20 @@ class Flush:
         self._spool = spool
         self._plan = plan
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
-        self._suspects = Suspects()
-        self._queue: deque[Spooled] = deque()
+        self._outbox = Outbox(spool)
+        self._doubt = Doubt(spool.last_seconds)
         self._uplink: Poster | None = None
         self._loaded: object = None  # of which certificate files, under which plan, `identity` is
         self._look_at = 0.0
+        self._hurry = False
 
     def replan(self, plan: Plan) -> None:
-        """Deliver by the new plan from the next step on; a POST in flight ends in peace."""
+        """Deliver by the new plan from the next step on; a POST in flight ends in peace. For any thread."""
         self._plan = plan
         self._look_at = 0.0
 
     def step(self) -> float:
-        """Send one reading if one may be sent now; gives the monotonic time of the next step, inf if only
+        """Send one reading, or ask about one, if that may be done now; gives the monotonic time of the next step, inf if only
         a new reading can bring one.
         """
         now = self._monotonic()
@@ -101,15 +64,25 @@ class Flush:
             self._look(now)
         if self._uplink is None:
             return self._look_at
+        if self._hurry:
+            self._hurry, self.line = False, self.line.released(now)
         if not self.line.may_post(now):
             held = self.line.state is LineState.HOLD
             return min(self.line.not_before, self._look_at) if held else self.line.not_before
-        spooled = self._next()
+        if self._doubt.about is not None:
+            self._ask(self._uplink, self._doubt.about, now)
+            return self.line.not_before
+        spooled = self._outbox.next(now)
         if spooled is None:
             return FOREVER
-        answer = self._uplink.post(self._plan.body(spooled), key=self._plan.key(spooled.seq))
-        self._settle(spooled, answer, sent=now)
+        body = self._plan.body(spooled)
+        answer = self._uplink.post(body, key=self._plan.key(spooled.seq))
+        self._settle(spooled, answer, body, sent=now)
         return self.line.not_before
+
+    def try_now(self) -> None:
+        """What kept the line down may have ended, as a wrong clock: the next step waits no longer. For any thread."""
+        self._hurry = True
 
     def close(self) -> None:
         """Close the connection."""
@@ -147,44 +120,54 @@ class Flush:
             missing = found.state is IdentityState.MISSING
             self._enter(self.line.blocked(now, LineState.UNENROLLED if missing else LineState.HOLD), found.detail)
 
-    def _next(self) -> Spooled | None:
-        """The reading to send: the oldest, unless it was refused and has not been overtaken yet."""
-        queue, overtaken = self._queue, self._suspects.overtaken
-        if not queue or all(not overtaken.get(spooled.seq, True) for spooled in queue):
-            try:
-                queue.clear()
-                queue.extend(self._spool.head(max(BATCH, 2 * len(overtaken))))
-            except SpoolError:
-                return None  # the spool tells of its trouble itself; the next tick tries again
-        if not queue:
-            return None
-        seq = self._suspects.choose([spooled.seq for spooled in queue]) if overtaken else queue[0].seq
-        return next(spooled for spooled in queue if spooled.seq == seq)
+    def _ask(self, uplink: Poster, doubt: Spooled, now: float) -> None:
+        """Whether the shield has the reading whose answer was lost; if not, the next step sends it again."""
+        body = self._plan.body(doubt)
+        listed = uplink.is_listed(body)
+        self._doubt.asked(listed)
+        if listed:
+            self.delivered = self.delivered.after_found(utc=self._wall())
+            self._acknowledge(doubt, body, sent=now)
+        elif listed is None:
+            self._advance(Answer(Verdict.RETRY, detail=self.delivered.detail), sent=now)
 
-    def _settle(self, spooled: Spooled, answer: Answer, *, sent: float) -> None:
+    def _settle(self, spooled: Spooled, answer: Answer, body: bytes, *, sent: float) -> None:
         """Let the reading leave or stay, and the line change, as the answer says."""
-        self._suspects, to_blame = self._suspects.after(spooled.seq, answer.verdict)
+        known_to_fail = self._outbox.suspects.is_deferred(spooled.seq)
+        to_blame = self._outbox.judge(spooled, answer, self._monotonic())
+        self.delivered = self.delivered.after(answer, utc=self._wall())
+        if answer.ambiguous:
+            self._doubt.arises(spooled, body)
         if answer.verdict is Verdict.ACK:
-            self._spool.ack(spooled.seq)
-            self._queue.remove(spooled)
-        elif to_blame:
+            self._acknowledge(spooled, body, sent=sent)
+            return
+        if to_blame:
             self._set_aside(spooled, answer)
-        elif answer.verdict is Verdict.REJECT and self._suspects.refuses_everyone:
+        elif answer.verdict is Verdict.REJECT and self._outbox.suspects.refuses_everyone:
             answer = replace(answer, verdict=Verdict.MISDIRECTED, detail=f"refuses every reading: {answer.detail}")
-        self._count(answer)
-        line = self.line.after(
-            answer, now=self._monotonic(), sent=sent, jitter=self._jitter(), backoff=self._plan.backoff
-        )
-        self._enter(line, answer.detail)
+        if known_to_fail and answer.verdict is Verdict.RETRY and answer.status == 500:
+            answer = replace(answer, verdict=Verdict.REJECT)  # others pass: the line is not down
+        self._advance(answer, sent=sent)
         if answer.verdict is Verdict.HOLD:
             self.identity = identity.load(self._plan.files(), now=self._now())
+
+    def _acknowledge(self, spooled: Spooled, body: bytes, *, sent: float) -> None:
+        self._spool.ack(spooled.seq)
+        self._outbox.gone(spooled)
+        self._doubt.stored(body)
+        self._advance(Answer(Verdict.ACK), sent=sent)
+
+    def _advance(self, answer: Answer, *, sent: float) -> None:
+        now, jitter = self._monotonic(), self._jitter()
+        line = self.line.after(answer, now=now, sent=sent, jitter=jitter, backoff=self._plan.backoff)
+        self._enter(line, answer.detail)
 
     def _set_aside(self, spooled: Spooled, answer: Answer) -> None:
         try:
             self._spool.set_aside(spooled.seq, status=answer.status, reason=answer.detail)
         except SpoolError:
             return  # still pending: refused once more when the disk is well again
-        self._queue.remove(spooled)
+        self._outbox.gone(spooled)
         log.warning(
             "reading set aside",
             extra={
@@ -193,18 +176,6 @@ class Flush:
                 "HTTP_STATUS": answer.status,
                 "REASON": answer.detail,
             },
-        )
-
-    def _count(self, answer: Answer) -> None:
-        acknowledged = answer.verdict is Verdict.ACK
-        before = self.delivered
-        self.delivered = Delivered(
-            posted=before.posted + 1,
-            acknowledged=before.acknowledged + acknowledged,
-            ambiguous=before.ambiguous + answer.ambiguous,
-            last_ack=self._wall() if acknowledged else before.last_ack,
-            last_status=answer.status if answer.status is not None else before.last_status,
-            detail=answer.detail,
         )
 
     def _enter(self, line: Line, detail: str) -> None:

@@ -1,0 +1,41 @@
+"""The reading whose answer was lost: the shield is asked about it before it is sent again, so that it is not twice.
+
+Asking can only spare a duplicate, never cost a reading: what is not listed, or could be mistaken, is sent again.
+"""
+
+from collections import deque
+from typing import Final
+
+from agent.spool import Spooled
+
+RECENT: Final = 64  # bodies remembered: the shield lists five, a tick has a few dozen sensors at the most
+ASKS: Final = 5  # GETs that nothing answers, after which the reading is sent again all the same
+
+
+class Doubt:
+    """At most one, for one request is in flight at a time.
+
+    `known_after` is the latest UTC second that an earlier process may have sent: of readings up to there it is not
+    known whether a double, as of two sensors in the same second, was stored.
+    """
+
+    def __init__(self, known_after: int) -> None:
+        self.about: Spooled | None = None
+        self._known_after = known_after
+        self._stored: deque[bytes] = deque(maxlen=RECENT)
+        self._asks = 0
+
+    def arises(self, spooled: Spooled, body: bytes) -> None:
+        """The answer to this reading was lost; no doubt if it looks like one that was stored."""
+        if spooled.reading.unix_seconds > self._known_after and body not in self._stored:
+            self.about, self._asks = spooled, 0
+
+    def stored(self, body: bytes) -> None:
+        """The shield has a reading of these bytes."""
+        self._stored.append(body)
+
+    def asked(self, listed: bool | None) -> None:  # noqa: FBT001 - the answer itself
+        """The shield said so, or nothing (None). The doubt ends with an answer, or with patience."""
+        self._asks += 1
+        if listed is not None or self._asks >= ASKS:
+            self.about = None

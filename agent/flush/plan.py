@@ -1,0 +1,72 @@
+"""What delivery is told and what it tells: records, and the one thing that it needs of the uplink."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from agent.delivery import Answer, Backoff, Verdict
+from agent.spool import Spooled
+
+
+class Poster(Protocol):
+    """What delivery needs of the uplink."""
+
+    def post(self, body: bytes, *, key: str) -> Answer:
+        """The answer to one reading; never raises for the outside world."""
+        ...
+
+    def is_listed(self, body: bytes) -> bool | None:
+        """Whether the shield lists this reading among its most recent; None if nothing answered."""
+        ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None:
+        """Cut the request in flight short; called from another thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to deliver, all from one configuration: `connect` makes the uplink that shows a pair,
+    `files` gives the certificate and key to look at, `body` a reading's bytes, `key` its Idempotency-Key.
+    """
+
+    connect: Callable[[tuple[str, str]], Poster]
+    files: Callable[[], tuple[str, str]]
+    body: Callable[[Spooled], bytes]
+    key: Callable[[int], str]
+    backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Counts since start. `last_ack` is in UTC seconds; `last_status` the latest HTTP status, `detail` its words.
+
+    `found` of those acknowledged had lost their answer and were then seen in the shield's list.
+    """
+
+    posted: int = 0
+    acknowledged: int = 0
+    ambiguous: int = 0
+    found: int = 0
+    last_ack: float | None = None
+    last_status: int | None = None
+    detail: str = ""
+
+    def after(self, answer: Answer, *, utc: float) -> "Delivered":
+        """The counts after the answer to one more POST."""
+        acknowledged = answer.verdict is Verdict.ACK
+        return replace(
+            self,
+            posted=self.posted + 1,
+            acknowledged=self.acknowledged + acknowledged,
+            ambiguous=self.ambiguous + answer.ambiguous,
+            last_ack=utc if acknowledged else self.last_ack,
+            last_status=self.last_status if answer.status is None else answer.status,
+            detail=answer.detail,
+        )
+
+    def after_found(self, *, utc: float) -> "Delivered":
+        """The counts after the shield listed a reading whose answer was lost."""
+        return replace(self, acknowledged=self.acknowledged + 1, found=self.found + 1, last_ack=utc, detail="")
