@@ -11,7 +11,16 @@ from agent import __version__, journal
 from agent.errors import AgentError, ConfigError
 
 DEFAULT_CONFIG: Final = Path("/etc/sensor-agent/config.toml")
-FAMILIES: Final = ("run", "enroll", "read", "probe", "check", "status", "shield", "demo")  # each a module beside this one
+FAMILIES: Final = (
+    "run",
+    "enroll",
+    "read",
+    "probe",
+    "check",
+    "status",
+    "shield",
+    "demo",
+)  # each a module beside this one
 
 
 def parser(families: Sequence[str] = FAMILIES) -> argparse.ArgumentParser:
