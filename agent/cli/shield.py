@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.cli import shield_authority
+from agent.cli import shield_authority, shield_setup
 
 if TYPE_CHECKING:
     from agent.devshield.shield import Shield
@@ -51,6 +51,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     serve.add_argument("--fault", action="append", default=[], metavar="FAULT", help="may be repeated; see below")
     serve.add_argument("--json", action="store_true", help="say where it is as one JSON object")
     serve.set_defaults(handler=serve_until_signal)
+    shield_setup.add_to(members, common)
     shield_authority.add_to(members, common)
 
 

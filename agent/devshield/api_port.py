@@ -1,4 +1,4 @@
-"""What the API's port answers: the certificates API, spoiled by the faults in force, and two switches of its own.
+"""What the API's port answers: the zone's API, spoiled by the faults in force, and two switches of its own.
 
 `POST /__fault {"shield": ["lost*1"], "api": ["429:5"]}` sets the faults of the sides it names, `POST /__token`
 makes a one-time token. Cloudflare has neither, so they are for loopback only.
@@ -11,11 +11,11 @@ import threading
 from typing import Final
 
 from agent.devshield.authority import Authority
-from agent.devshield.certificates_api import CertificatesApi
 from agent.devshield.faults import Faults, instead, is_kind, read_lists, spoil
 from agent.devshield.reply import JSON, Reply, failure
 from agent.devshield.server import Outcome, Request
 from agent.devshield.tokens import Tokens
+from agent.devshield.zone_api import ZoneApi
 from agent.errors import ConfigError
 from agent.pem import new_key, signing_request
 
@@ -29,7 +29,7 @@ class ApiPort:
     """Answers requests; `stop` ends a slow fault. For any thread."""
 
     def __init__(
-        self, *, api: CertificatesApi, authority: Authority, tokens: Tokens, faults: Faults, stop: threading.Event
+        self, *, api: ZoneApi, authority: Authority, tokens: Tokens, faults: Faults, stop: threading.Event
     ) -> None:
         self._api = api
         self._authority = authority

@@ -35,7 +35,7 @@ class CertificatesApi:
         route = _ROUTE.fullmatch(url.path)
         if route is None:
             return failure(404, 7000, "No route for that URI")
-        token = _bearer(headers)
+        token = bearer(headers)
         if isinstance(token, Reply):
             return token
         if route["zone"] is None:
@@ -124,7 +124,7 @@ class CertificatesApi:
                 return _no_method(method)
 
 
-def _bearer(headers: Mapping[str, str]) -> str | Reply:
+def bearer(headers: Mapping[str, str]) -> str | Reply:
     """The token of the request, or the refusal of a request that shows none."""
     authorization = headers.get("authorization")
     if authorization is None and "x-auth-key" in headers:

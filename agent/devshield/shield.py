@@ -25,6 +25,8 @@ from agent.devshield.request_log import RequestLog
 from agent.devshield.server import Application, HttpServer
 from agent.devshield.shield_port import ShieldPort
 from agent.devshield.tokens import Tokens
+from agent.devshield.zone_api import ZoneApi
+from agent.devshield.zone_state import ZoneState
 from agent.errors import CannotWrite, TryLater
 
 LOOPBACK: Final = "127.0.0.1"
@@ -85,7 +87,9 @@ class Shield:
                 now=now,
             )
             api = ApiPort(
-                api=CertificatesApi(self.issued, self.tokens, now=now),
+                api=ZoneApi(
+                    CertificatesApi(self.issued, self.tokens, now=now), ZoneState(directory, now=now), self.tokens
+                ),
                 authority=authority,
                 tokens=self.tokens,
                 faults=self.faults,

@@ -20,6 +20,8 @@ from agent.devshield.issued import Issued
 from agent.devshield.server import Request
 from agent.devshield.shield import Setup, Shield
 from agent.devshield.tokens import Tokens
+from agent.devshield.zone_api import ZoneApi
+from agent.devshield.zone_state import ZoneState
 from agent.errors import CannotWrite, ConfigError, TryLater
 
 BODIES = [f'{{"temperature": "{n}", "time": "2026-11-23T09:14:2{n}Z"}}'.encode() for n in (1, 2, 3)]
@@ -191,7 +193,7 @@ def test_switches_take_nothing_but_a_post(shield: Shield) -> None:
 def test_switches_are_for_loopback_only(home: Path, authority: Authority, address: str, status: int) -> None:
     now = time.time
     issued, tokens = Issued(home / "certificates", authority, now=now), Tokens(home)
-    api = CertificatesApi(issued, tokens, now=now)
+    api = ZoneApi(CertificatesApi(issued, tokens, now=now), ZoneState(home, now=now), tokens)
     port = ApiPort(api=api, authority=authority, tokens=tokens, faults=Faults(), stop=threading.Event())
     outcome = port(Request("POST", "/__token", {}, b"", address, Visitor()))
     assert outcome.reply is not None

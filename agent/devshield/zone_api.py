@@ -1,0 +1,161 @@
+"""The zone's API whole: certificates, the hosts that ask for them, and the custom firewall's rules.
+
+Rulesets: the phase's entry point, and single rules within a ruleset, as far as an operator's tools use them. As
+at Cloudflare the list of hosts is replaced by each PUT, a rule by each PATCH, and a change answers with the ruleset.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi, bearer
+from agent.devshield.reply import Reply, envelope, failure
+from agent.devshield.tokens import Tokens
+from agent.devshield.zone_state import Fields, ZoneState, new_id
+
+PHASE: Final = "http_request_firewall_custom"
+_HOSTS: Final = re.compile(PREFIX + r"/zones/([^/]+)/certificate_authorities/hostname_associations/?")
+_ENTRY: Final = re.compile(PREFIX + rf"/zones/([^/]+)/rulesets/phases/{PHASE}/entrypoint/?")
+_RULESETS: Final = re.compile(PREFIX + r"/zones/([^/]+)/rulesets(?:/([0-9a-f]{32})(?:/rules(?:/([0-9a-f]{32}))?)?)?/?")
+_HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}")
+_NO_ENTRY: Final = "could not find entrypoint ruleset in the " + PHASE + " phase"
+
+
+class ZoneApi:
+    """Answers requests; what is not the zone's own goes to the certificates API. For any thread."""
+
+    def __init__(self, certificates: CertificatesApi, state: ZoneState, tokens: Tokens) -> None:
+        self._certificates = certificates
+        self._state = state
+        self._tokens = tokens
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The answer to one request; `target` is path and query, header names are in lower case."""
+        path = urlsplit(target).path
+        hosts, entry = _HOSTS.fullmatch(path), _ENTRY.fullmatch(path)
+        found = hosts or entry or _RULESETS.fullmatch(path)
+        if found is None:
+            return self._certificates.answer(method, target, headers, body)
+        token = bearer(headers)
+        if isinstance(token, Reply):
+            return token
+        if not self._tokens.is_zone(token):
+            return failure(403, 10000, "Authentication error")
+        if found[1] != ZONE_ID:
+            return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
+        try:
+            fields = json.loads(body) if body else {}
+        except ValueError:
+            return failure(400, 6007, "Malformed JSON in request body")
+        if not isinstance(fields, dict):
+            return failure(400, 6007, "Malformed JSON in request body")
+        if hosts:
+            return self._hosts(method, fields)
+        if entry:
+            return self._entry(method, fields)
+        return self._rules(method, found[2], found[3], fields)
+
+    def _hosts(self, method: str, fields: Fields) -> Reply:
+        if method == "GET":
+            return envelope({"hostnames": self._state.look()["hostnames"]})
+        if method != "PUT":
+            return _no_method(method)
+        names = fields.get("hostnames")
+        if not isinstance(names, list) or not all(isinstance(name, str) and _HOST.fullmatch(name) for name in names):
+            return failure(400, 1400, "hostnames: must be a list of host names (synthetic)")
+        with self._state.changing() as zone:
+            zone["hostnames"] = list(dict.fromkeys(names))
+        return envelope({"hostnames": zone["hostnames"]})
+
+    def _entry(self, method: str, fields: Fields) -> Reply:
+        """The phase's entry point; a PUT replaces all of its rules and makes it if need be."""
+        if method == "GET":
+            ruleset = _entry_point(self._state.look())
+            return envelope(ruleset) if ruleset else failure(404, 10003, _NO_ENTRY)
+        if method != "PUT":
+            return _no_method(method)
+        return self._replace({**fields, "name": fields.get("name", "default"), "phase": PHASE, "kind": "zone"})
+
+    def _rules(self, method: str, ruleset_id: str | None, rule_id: str | None, fields: Fields) -> Reply:
+        if ruleset_id is None:
+            match method:
+                case "GET":
+                    shown = self._state.look()["rulesets"]
+                    return envelope([{key: each[key] for key in each if key != "rules"} for each in shown])
+                case "POST" if fields.get("phase") == PHASE and fields.get("kind") == "zone" and "name" in fields:
+                    if _entry_point(self._state.look()):
+                        return failure(400, 20217, f"'zone' is not a valid value for kind: {PHASE} has one (synthetic)")
+                    return self._replace(fields)
+                case "POST":
+                    return failure(400, 20016, "kind, name, phase: not a zone's custom firewall (synthetic)")
+                case _:
+                    return _no_method(method)
+        with self._state.changing() as zone:
+            ruleset = _entry_point(zone)
+            if ruleset is None or ruleset["id"] != ruleset_id:
+                return failure(404, 10002, f"could not find ruleset {ruleset_id}")
+            if rule_id is None and method == "GET":
+                return envelope(ruleset)
+            changed = self._changed(method, ruleset["rules"], rule_id, fields)
+            if isinstance(changed, Reply):
+                return changed
+            ruleset = self._state.stamp({**ruleset, "rules": changed}, version=int(ruleset["version"]) + 1)
+            zone["rulesets"] = [ruleset]
+        return envelope(ruleset)
+
+    def _changed(self, method: str, rules: list[Fields], rule_id: str | None, fields: Fields) -> list[Fields] | Reply:
+        """The rules after one was added, replaced, moved or deleted."""
+        old = next((rule for rule in rules if rule["id"] == rule_id), None)
+        if rule_id is not None and old is None:
+            return failure(404, 10007, f"could not find rule {rule_id}")
+        others = [rule for rule in rules if rule is not old]
+        if method == "DELETE" and old:
+            return others
+        if method != ("POST" if old is None else "PATCH"):
+            return _no_method(method)
+        position = fields.pop("position", {})
+        index = position.get("index", 1) if isinstance(position, dict) else None
+        if not isinstance(index, int) or isinstance(index, bool) or not 1 <= index <= len(rules) + 1:
+            return failure(400, 20124, "position: must be {index: 1…} (synthetic)")
+        rule = self._rule(fields, old)
+        if isinstance(rule, Reply):
+            return rule
+        place = rules.index(old) if old else len(others)
+        if "index" in position:
+            place = index - 1
+        return [*others[:place], rule, *others[place:]]
+
+    def _rule(self, fields: Any, old: Fields | None = None) -> Fields | Reply:
+        if (
+            not isinstance(fields, dict)
+            or not isinstance(fields.get("action"), str)
+            or not isinstance(fields.get("expression"), str)
+        ):
+            return failure(400, 20120, "action, expression: both are needed (synthetic)")
+        own = old["id"] if old else new_id()
+        version = int(old["version"]) + 1 if old else 1
+        return self._state.stamp({"ref": own, "enabled": True, **fields, "id": own}, version=version)
+
+    def _replace(self, fields: Fields) -> Reply:
+        rules: list[Fields] = []
+        wanted = fields.get("rules", [])
+        for each in wanted if isinstance(wanted, list) else [wanted]:
+            rule = self._rule(each)
+            if isinstance(rule, Reply):
+                return rule
+            rules.append(rule)
+        with self._state.changing() as zone:
+            old = _entry_point(zone)
+            made = {**fields, "id": old["id"] if old else new_id(), "rules": rules}
+            zone["rulesets"] = [self._state.stamp(made, version=int(old["version"]) + 1 if old else 1)]
+        return envelope(zone["rulesets"][0])
+
+
+def _entry_point(zone: Fields) -> dict[str, Any] | None:
+    return next(iter(zone["rulesets"]), None)
+
+
+def _no_method(method: str) -> Reply:
+    return failure(405, 7001, f"Method {method} not available for that URI.")
