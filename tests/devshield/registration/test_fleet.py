@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from world.fleet import NAME, Device, call, request_for
-from world.visitors import put, visit
+from world.visitors import connection, put, visit
 
+from agent.devshield.registration.desk import PATH
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.office import RegistrationAuthority
 from agent.devshield.shield import Shield
@@ -159,10 +160,14 @@ def test_zone_that_is_down_is_a_reason_to_try_later(
     assert device.enroll(token).state == "enrolled"
 
 
-def test_body_of_a_megabyte_is_refused_before_it_is_read(office: RegistrationAuthority) -> None:
-    token = office.ledger.new_token(expires=LATER)
+def test_body_of_a_megabyte_is_refused_before_it_is_sent(office: RegistrationAuthority) -> None:
+    to = connection(Path(office.where["ca_file"]), office.port)
+    to.putrequest("POST", PATH)
+    to.putheader("Content-Length", str(1 << 20))
+    to.endheaders()
 
-    assert call(office, "POST", b"x" * (1 << 20), token=token).status == 400
+    assert to.getresponse().status == 400
+    to.close()
 
 
 def test_restart_knows_tokens_keys_and_certificates(
