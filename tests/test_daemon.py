@@ -276,4 +276,4 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(rig: Rig) -> None:
     rig.until(rig.status)
     second = rig.run("run", "--once")
     assert second.returncode == 75
-    assert "another sensor-agent is running" in second.stderr
+    assert "in use by another process" in second.stderr

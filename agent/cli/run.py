@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,8 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
     block_signals()
     notifier = from_environment(os.environ)
     stop = threading.Event()
-    with closing(StatusFile(root)) as status_file, parts.spool(config, root) as spool:
+    status_file = StatusFile(root)
+    with parts.spool(config, root) as spool:
         plan = parts.plan(config, root)
         flush = parts.flush(spool, plan)
         begun = time.time()
@@ -134,7 +134,8 @@ def describe(
 def once(config: Config, root: Path, *, as_json: bool) -> int:
     """One tick, one flush. Exit code 0 if everything was read and delivered, 1 if a sensor failed, else as the line has it."""
     event = threading.Event()
-    with closing(StatusFile(root)) as status_file, parts.spool(config, root) as spool:
+    status_file = StatusFile(root)
+    with parts.spool(config, root) as spool:
         clock = parts.clock(config, root)
         flush = parts.flush(spool, parts.plan(config, root))
         ticks = _ticks(config, root, clock, spool, wait=event.wait)
