@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from agent.binding import Board, Match, bound_to, compare, differences
 from agent.certificate import Certificate, parse
 
 # what OpenSSL calls a key of another certificate, of the same kind or of another
@@ -28,17 +29,22 @@ class IdentityState(StrEnum):
     ACTIVE = "active"
     EXPIRED = "expired"
     BROKEN = "broken"
+    CLONED = "cloned"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`pair` is (certificate file, key file), given when it loads. `fix` is the next command when it does not."""
+    """`pair` is (certificate file, key file), given when it may be used. `fix` is the next command when it may not.
+
+    `moved` says what is not as on the board that the certificate was made for, when it is used all the same.
+    """
 
     state: IdentityState
     pair: tuple[str, str] | None = None
     certificate: Certificate | None = None
     detail: str = ""
     fix: str = ""
+    moved: str = ""
 
 
 def paths(cert_file: str, key_file: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -76,8 +82,8 @@ def signature(files: tuple[str, str]) -> tuple[tuple[int, int, int] | None, ...]
     return tuple(map(of, files))
 
 
-def load(files: tuple[str, str], *, now: datetime) -> Identity:
-    """What the two files amount to; never raises for what they contain or lack."""
+def load(files: tuple[str, str], *, now: datetime, here: Board = Board()) -> Identity:  # noqa: B008 - frozen
+    """What the two files amount to on this board; never raises for what they contain or lack."""
     cert_file, key_file = files
     try:
         text = Path(cert_file).read_bytes()
@@ -110,10 +116,18 @@ def load(files: tuple[str, str], *, now: datetime) -> Identity:
         )
     except OSError as error:
         return _unreadable(key_file, error)
+    bound = bound_to(text)
+    match = compare(bound, here)
+    if match is Match.CLONED:
+        detail = (
+            f"{cert_file} was made for another board ({differences(bound, here)} differ): this is a copy of its card"
+        )
+        return Identity(IdentityState.CLONED, None, certificate, detail, "sensor-agent enroll, with a token of its own")
+    moved = differences(bound, here)
     if certificate.not_after <= now:
         detail = f"the certificate expired on {certificate.not_after:%Y-%m-%d}"
-        return Identity(IdentityState.EXPIRED, files, certificate, detail, "sensor-agent enroll --force")
-    return Identity(IdentityState.ACTIVE, files, certificate)
+        return Identity(IdentityState.EXPIRED, files, certificate, detail, "sensor-agent enroll", moved)
+    return Identity(IdentityState.ACTIVE, files, certificate, moved=moved)
 
 
 def _explain(error: ssl.SSLError, files: tuple[str, str], certificate: bytes) -> str:
@@ -135,8 +149,15 @@ def _explain(error: ssl.SSLError, files: tuple[str, str], certificate: bytes) ->
 
 
 def _unreadable(file: str, error: OSError) -> Identity:
+    try:
+        status = Path(file).stat()
+        whose = f" (mode {status.st_mode & 0o7777:04o}, owned by {status.st_uid}:{status.st_gid})"
+    except OSError:
+        whose = ""
     return Identity(
-        IdentityState.BROKEN, detail=f"{file} cannot be read: {error.strerror or error}", fix=f"namei -l {file}"
+        IdentityState.BROKEN,
+        detail=f"{file}{whose} cannot be read: {error.strerror or error}",
+        fix=f"namei -l {file}",
     )
 
 

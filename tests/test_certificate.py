@@ -147,5 +147,11 @@ def test_days_left_are_whole_and_negative_once_it_has_expired(passed: timedelta,
     assert says.days_left(BEGIN + passed) == left
 
 
-def test_it_renews_after_two_thirds_of_its_life() -> None:
-    assert parse(made(end=BEGIN + timedelta(days=30))).renews_after == BEGIN + timedelta(days=20)
+def test_it_renews_after_two_thirds_of_its_life_less_a_part_that_its_name_decides() -> None:
+    end = BEGIN + timedelta(days=60)
+    fleet = [parse(made(end=end, name=f"sensor-{number:03}")) for number in range(100)]
+    before = [BEGIN + timedelta(days=40) - says.renews_after for says in fleet]
+    assert min(before) >= timedelta()
+    assert max(before) <= timedelta(days=3)
+    assert max(before) - min(before) > timedelta(days=2)  # spread over a twentieth of the life
+    assert parse(made(end=end, name="sensor-000", serial=1)).renews_after == fleet[0].renews_after

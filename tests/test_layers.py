@@ -19,7 +19,7 @@ AGENT: Final = Path(__file__).parent.parent / "agent"
 # lowest first; a unit is a module, or a package inside of which siblings may import each other
 LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("errors", "reading", "causes", "certificate"),
-    ("schedule", "delivery", "ledger", "pem", "pkcs12", "quality", "sensors"),
+    ("schedule", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "sensors"),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
         *("journal", "notify", "clock", "device", "lanes"),

@@ -14,7 +14,7 @@ from agent.cli import parts
 from agent.cli.render import coloured, table, write_json
 from agent.config import Config, load
 from agent.delivery import Verdict
-from agent.device import device_name
+from agent.device import board, device_name
 from agent.errors import ConfigError, SpoolError
 from agent.identity import Identity, IdentityState
 from agent.sampler import Sampler
@@ -76,7 +76,7 @@ def everything(config: Config, file: Path, root: Path, *, offline: bool) -> Iter
     yield from _sensors(config, root)
     yield _clock(config, root)
     yield from _spool(config)
-    found = identity.load(parts.identity_files(config), now=parts.utc_now())
+    found = identity.load(parts.identity_files(config), now=parts.utc_now(), here=board(root))
     yield from _identity(found, config)
     if not offline:
         yield from _shield(config, found)

@@ -12,7 +12,7 @@ from agent import identity, reading
 from agent.clock import Clock
 from agent.config import Config
 from agent.delivery import Backoff
-from agent.device import device_name
+from agent.device import board, device_name
 from agent.flush import Flush, Plan
 from agent.sensors import Wait
 from agent.spool import Limits, Spool, Spooled
@@ -83,6 +83,7 @@ def plan(config: Config, root: Path) -> Plan:
         body=body,
         key=lambda seq: f"{device}-{seq}",
         backoff=Backoff(cap=config.uplink.max_backoff_seconds, pace=config.uplink.min_interval_seconds),
+        here=board(root),
     )
 
 

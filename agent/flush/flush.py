@@ -110,7 +110,7 @@ class Flush:
         before, first = self.identity, self._loaded is None
         self._loaded = seen
         self.close()
-        self.identity = found = identity.load(files, now=self._now())
+        self.identity = found = identity.load(files, now=self._now(), here=plan.here)
         self._uplink = plan.connect(found.pair) if found.pair else None
         if found.pair:
             self.line = self.line.released(now)
@@ -149,7 +149,7 @@ class Flush:
             answer = replace(answer, verdict=Verdict.REJECT)  # others pass: the line is not down
         self._advance(answer, sent=sent)
         if answer.verdict is Verdict.HOLD:
-            self.identity = identity.load(self._plan.files(), now=self._now())
+            self.identity = identity.load(self._plan.files(), now=self._now(), here=self._plan.here)
 
     def _acknowledge(self, spooled: Spooled, body: bytes, *, sent: float) -> None:
         self._spool.ack(spooled.seq)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from agent.binding import Board
 from agent.delivery import Answer, Backoff, Verdict
 from agent.spool import Spooled
 
@@ -29,7 +30,8 @@ class Poster(Protocol):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to deliver, all from one configuration: `connect` makes the uplink that shows a pair,
-    `files` gives the certificate and key to look at, `body` a reading's bytes, `key` its Idempotency-Key.
+    `files` gives the certificate and key to look at, `body` a reading's bytes, `key` its Idempotency-Key;
+    `here` is the board that the pair must be for.
     """
 
     connect: Callable[[tuple[str, str]], Poster]
@@ -37,6 +39,7 @@ class Plan:
     body: Callable[[Spooled], bytes]
     key: Callable[[int], str]
     backoff: Backoff
+    here: Board = Board()
 
 
 @dataclass(frozen=True, slots=True)

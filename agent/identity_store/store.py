@@ -4,6 +4,7 @@
     DIR/pending/{key,request,certificate}.pem a request under way: the same key and request after a lost answer
     DIR/gen/000001/{key.pem,cert.pem,meta.json}
     DIR/current -> gen/000001
+    DIR/told.json                             which warnings of an expiry were given
 
 The order everywhere is write, sync the file, sync the directory, rename, sync the directory: a power cut leaves
 the old pair or the new one, never a mixture.
@@ -16,9 +17,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.errors import CannotWrite, ConfigError, TryLater
+from agent.identity_store.files import link, sync_directory, write_synced, writing
 
 KEPT_GENERATIONS: Final = 3  # the current one and two to go back to
 
@@ -33,7 +35,7 @@ class IdentityStore:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the store for this process; raises TryLater if another enrollment has it."""
-        with _writing(self.directory):
+        with writing(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -58,7 +60,7 @@ class IdentityStore:
 
     def keep(self, name: str, data: bytes) -> None:
         """Keep a part of the request under way, on disk when this returns; 0600 from its first byte."""
-        with _writing(self._pending):
+        with writing(self._pending):
             self._pending.mkdir(mode=0o700, exist_ok=True)
             write_synced(self._pending / name, data)
             sync_directory(self._pending)
@@ -67,7 +69,7 @@ class IdentityStore:
     def forget_pending(self) -> None:
         """Drop the request under way, all of it or nothing; the next enrollment makes a new key."""
         done = self.directory / "pending.done"
-        with _writing(self.directory):
+        with writing(self.directory):
             shutil.rmtree(done, ignore_errors=True)
             if self._pending.exists():
                 self._pending.rename(done)
@@ -77,7 +79,7 @@ class IdentityStore:
     def commit(self, *, key: bytes, certificate: bytes, meta: Mapping[str, object]) -> Path:
         """Make the pair the current one; gives its generation's directory. The request under way stays."""
         generations = self.directory / "gen"
-        with _writing(self.directory):
+        with writing(self.directory):
             generations.mkdir(mode=0o700, exist_ok=True)
             number = max((int(path.name) for path in generations.iterdir() if path.name.isdecimal()), default=0) + 1
             target = generations / f"{number:06d}"
@@ -95,6 +97,78 @@ class IdentityStore:
             shutil.rmtree(old, ignore_errors=True)
         return target
 
+    def generations(self) -> list[Path]:
+        """Every pair that is kept, the oldest first; empty where the store may not be looked into."""
+        try:
+            return sorted(path for path in (self.directory / "gen").iterdir() if path.name.isdecimal())
+        except OSError:
+            return []
+
+    def current(self) -> Path | None:
+        """The generation in force; None if there is none."""
+        try:
+            target = self.directory / (self.directory / "current").readlink()
+        except OSError:
+            return None
+        return target if target in self.generations() else None
+
+    def earlier(self) -> list[Path]:
+        """The generations before the one in force, the latest first."""
+        current = self.current()
+        return [each for each in reversed(self.generations()) if current is not None and each.name < current.name]
+
+    def switch(self, generation: Path) -> None:
+        """Make a generation that is kept the one in force."""
+        with writing(self.directory):
+            link(self.directory / "current", Path("gen") / generation.name)
+
+    def meta(self) -> dict[str, Any]:
+        """What was noted of the pair in force; empty if nothing can be read."""
+        current = self.current()
+        try:
+            found = json.loads((current / "meta.json").read_bytes()) if current else {}
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def told(self) -> dict[str, Any]:
+        """What `tell` kept; empty at first."""
+        try:
+            found = json.loads((self.directory / "told.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def tell(self, told: Mapping[str, object]) -> None:
+        """Keep which warnings were given, so that none is given twice."""
+        with writing(self.directory):
+            write_synced(self.directory / "told.json", json.dumps(told).encode())
+
+    def reset(self, cert_file: Path, key_file: Path) -> list[Path]:
+        """Remove every key and certificate of this store and the links that lead to them; gives what went.
+
+        Files of somebody else at the two places stay. Cut off anywhere, running it again goes on.
+        """
+        gone = []
+        for place in (cert_file, key_file):
+            if self._is_ours(place):
+                with writing(place.parent):
+                    place.unlink()
+                    sync_directory(place.parent)
+                gone.append(place)
+        for name in ("current", "pending", "pending.done", "gen", "told.json"):
+            path = self.directory / name
+            if not path.is_symlink() and not path.exists():
+                continue
+            with writing(path):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+                sync_directory(self.directory)
+            gone.append(path)
+        return gone
+
     def check_places(self, cert_file: Path, key_file: Path, *, make: bool = True) -> None:
         """That the two names can be made links into the store, before anything is asked of an issuer.
 
@@ -107,7 +181,7 @@ class IdentityStore:
                     hint=f"mv {place} {place}.old; sensor-agent enroll",
                 )
             if make:
-                with _writing(place.parent):
+                with writing(place.parent):
                     place.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if place is cert_file else 0o700)
             there = next(parent for parent in place.parents if parent.exists())
             if not os.access(there, os.W_OK):
@@ -116,49 +190,8 @@ class IdentityStore:
     def place(self, cert_file: Path, key_file: Path) -> None:
         """Make the two names links through `current`; the certificate last, because it is what others watch."""
         for name, target in ((key_file, "key.pem"), (cert_file, "cert.pem")):
-            with _writing(name.parent):
+            with writing(name.parent):
                 link(name, self.directory / "current" / target)
 
     def _is_ours(self, place: Path) -> bool:
         return place.is_symlink() and place.readlink().is_relative_to(self.directory)
-
-
-def write_synced(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace the file with data that is on disk when this returns; its mode holds from the first byte."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
-    fresh.rename(path)
-
-
-def link(name: Path, target: Path) -> None:
-    """Make or repoint a symbolic link in one rename, on disk when this returns."""
-    fresh = name.with_name(name.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.rename(name)
-    sync_directory(name.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Put the directory's names on disk."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _writing(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CannotWrite(
-            f"{error.filename or where} cannot be written: {error.strerror}",
-            hint=f"run as root; df {where}; findmnt -T {where}",
-        ) from error
