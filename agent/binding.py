@@ -36,6 +36,9 @@ class Board:
         return f"sensor-agent board: serial={self.serial} card={self.card} machine={self.machine}\n".encode()
 
 
+UNKNOWN: Final = Board()  # compared with it, every board is the same
+
+
 def bound_to(certificate_text: bytes) -> Board | None:
     """The board that a certificate's file names; None if it names none, as one made by somebody else."""
     found = _LINE.search(certificate_text)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from agent.binding import Board, Match, bound_to, compare, differences
+from agent.binding import UNKNOWN, Board, Match, bound_to, compare, differences
 from agent.certificate import Certificate, parse
 
 # what OpenSSL calls a key of another certificate, of the same kind or of another
@@ -82,7 +82,7 @@ def signature(files: tuple[str, str]) -> tuple[tuple[int, int, int] | None, ...]
     return tuple(map(of, files))
 
 
-def load(files: tuple[str, str], *, now: datetime, here: Board = Board()) -> Identity:  # noqa: B008 - frozen
+def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Identity:
     """What the two files amount to on this board; never raises for what they contain or lack."""
     cert_file, key_file = files
     try:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from agent.binding import Board
+from agent.binding import UNKNOWN, Board
 from agent.delivery import Answer, Backoff, Verdict
 from agent.spool import Spooled
 
@@ -39,7 +39,7 @@ class Plan:
     body: Callable[[Spooled], bytes]
     key: Callable[[int], str]
     backoff: Backoff
-    here: Board = Board()
+    here: Board = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
