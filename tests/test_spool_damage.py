@@ -95,6 +95,7 @@ def test_a_lost_table_is_made_again(tmp_path: Path) -> None:
     filled(tmp_path)
     edit(tmp_path, "DROP TABLE set_aside")
     with spool_in(tmp_path) as spool:
+        assert len(spool.head(MANY)) == MANY - 1
         assert (spool.counts().pending, spool.counts().set_aside) == (MANY - 1, 0)
 
 
@@ -113,7 +114,7 @@ def test_the_damaged_file_is_kept_for_a_person(tmp_path: Path) -> None:
     overwrite(tmp_path, pages_of_readings(tmp_path)[3])
     torn = (tmp_path / "spool.db").read_bytes()
     spool_in(tmp_path).close()
-    assert (tmp_path / "spool.db.damaged").read_bytes() == torn
+    assert (tmp_path / "spool.db.damaged-1").read_bytes() == torn
 
 
 def test_damage_met_while_running_is_mended_by_the_next_tick(tmp_path: Path) -> None:
@@ -138,4 +139,5 @@ def test_a_file_overwritten_by_zeros_but_for_its_header_gives_an_empty_spool(tmp
         file.write(bytes(size - 100))
     with Spool(tmp_path / "spool.db") as spool:
         spool.append(readings(1))
+        assert [spooled.reading for spooled in spool.head()] == readings(1)
         assert spool.counts().pending == 1

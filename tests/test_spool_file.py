@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from world.readings import readings, spool_in
 
-from agent.errors import AgentError, ForeignSpool, SpoolError
-from agent.spool.store import APPLICATION_ID, SCHEMA_VERSION, WAL_BYTES
+from agent.errors import ForeignSpool
+from agent.spool.schema import APPLICATION_ID, SCHEMA_VERSION
+from agent.spool.store import WAL_BYTES
 
 
 def somebody_elses_database(path: Path) -> None:
@@ -51,15 +52,23 @@ def test_a_file_that_is_no_spool_is_refused_unchanged(tmp_path: Path, make) -> N
 
 def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spool.db").mkdir()
-    with pytest.raises(SpoolError, match="cannot be opened"):
+    with pytest.raises(ForeignSpool, match="Is a directory"):
         spool_in(tmp_path)
 
 
-def test_a_link_to_a_disk_that_is_not_mounted_is_refused_and_stays(tmp_path: Path) -> None:
+def test_a_link_to_a_disk_that_is_not_mounted_is_named_and_stays(tmp_path: Path) -> None:
     (tmp_path / "spool.db").symlink_to(tmp_path / "absent" / "spool.db")
-    with pytest.raises(SpoolError, match="cannot be opened"):
-        spool_in(tmp_path)
-    assert (tmp_path / "spool.db").is_symlink()
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(1))
+        assert "cannot be opened" in spool.counts().trouble
+        assert not (tmp_path / "absent").exists()
+        (tmp_path / "absent").mkdir()
+        with spool_in(tmp_path / "absent"):
+            pass
+        spool.append(readings(2))
+        assert spool.counts().trouble == ""
+    with spool_in(tmp_path / "absent") as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
 
 
 def test_the_directory_is_made(tmp_path: Path) -> None:
@@ -134,7 +143,7 @@ def test_a_second_process_is_told_to_try_later(tmp_path: Path) -> None:
     assert "is in use by another process | systemctl status sensor-agent 75" in done.stdout
 
 
-def test_an_unreadable_directory_is_named(tmp_path: Path) -> None:
+def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AgentError, match="file"):
+    with pytest.raises(ForeignSpool, match="Not a directory"):
         spool_in(tmp_path / "file")

@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from world.disk import Disk
 from world.readings import readings, spool_in
 
-from agent.errors import SpoolError
 from agent.spool import Limits, Spool
 
 SMALL = Limits(max_readings=5000)
@@ -129,16 +127,47 @@ def test_a_disk_without_room_for_the_preallocated_file_takes_a_small_one(disk: D
 
 def test_a_disk_without_any_room_is_named_and_nothing_is_left_behind(disk: Disk) -> None:
     disk.fill()
-    with pytest.raises(SpoolError, match=r"spool\.path: .* cannot be opened"):
-        Spool(disk.path / "spool.db")
-    assert [path.name for path in disk.path.iterdir()] == ["ballast"]
+    with Spool(disk.path / "spool.db") as spool:
+        assert "cannot be opened" in spool.counts().trouble
+        assert [path.name for path in disk.path.iterdir()] == ["ballast"]
 
 
-def test_a_disk_that_turned_read_only_is_named_at_the_start(disk: Disk) -> None:
-    spool_in(disk.path).close()
+def test_without_any_room_readings_are_taken_and_delivered_from_memory(disk: Disk) -> None:
+    disk.fill()
+    with Spool(disk.path / "spool.db") as spool:
+        spool.append(readings(1, 2))
+        first, second = spool.head()
+        assert [first.reading, second.reading] == readings(1, 2)
+        spool.ack(first.seq)
+        assert (spool.head(), spool.counts().pending) == ([second], 1)
+        spool.ack(second.seq)
+
+
+def test_once_there_is_room_the_file_is_made_and_takes_what_is_in_memory(disk: Disk) -> None:
+    disk.fill()
+    with spool_in(disk.path) as spool:
+        spool.append(readings(1))
+        disk.free()
+        spool.append(readings(2))
+        assert spool.counts().trouble == ""
+    with spool_in(disk.path) as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
+
+
+def test_a_disk_that_is_read_only_at_the_start_is_named_and_costs_nothing_that_is_on_it(disk: Disk) -> None:
+    with spool_in(disk.path) as spool:
+        spool.append(readings(1, 2))
     disk.remount("ro")
-    with pytest.raises(SpoolError, match="cannot be opened"):
-        spool_in(disk.path)
+    with spool_in(disk.path) as spool:
+        assert "mounted read-only" in spool.counts().trouble
+        spool.append(readings(3))
+        for spooled in spool.head():
+            spool.ack(spooled.seq)
+        spool.append(readings(4))
+        disk.remount("rw")
+        spool.append(readings(5))
+        assert spool.counts().trouble == ""
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2, 4, 5)
 
 
 CHILD = """
@@ -165,7 +194,7 @@ def test_after_an_input_output_error_the_spool_opens_its_file_again(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path)], env=environ, capture_output=True, text=True, check=False
     )
-    assert done.stderr == ""
+    assert done.stderr.split("\n") == ["spool not storing, readings stay in memory", "spool storing again", ""]
     assert done.stdout.strip() == str([each.milli_celsius for each in readings(1, 2, 3, 4, 5)])
     with spool_in(tmp_path) as spool:
         assert [each.reading for each in spool.head()] == readings(1, 2, 3, 4, 5)

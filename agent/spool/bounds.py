@@ -1,8 +1,10 @@
 """What leaves when the spool is full: by age, then by count; every reading that leaves here is counted."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from agent.ledger import Cause, Gap
 
 LIVE: Final = "seq > :floor"
 
@@ -17,47 +19,65 @@ class Limits:
     window_seconds: float = 0.0
 
 
-def keep(db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None) -> int:
-    """Delete what lies beyond the limits, of `pending` readings above the floor; gives how many went.
+@dataclass(slots=True)
+class Dropped:
+    """How many readings went, and whose they were."""
+
+    count: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+
+def keep(db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None) -> Dropped:
+    """Delete what lies beyond the limits, of `pending` readings above the floor.
 
     The age limit needs `utc`, the current second.
     """
-    dropped = 0
+    dropped = Dropped()
     if utc is not None:
-        dropped = too_old(db, floor=floor, before=int(utc - limits.max_age_seconds))
-    if limits.thin and pending - dropped > limits.max_readings:
-        dropped += thin(db, floor=floor, pending=pending - dropped)
-    excess = pending - dropped - limits.max_readings
+        too_old(db, dropped, floor=floor, before=int(utc - limits.max_age_seconds))
+    if limits.thin and pending - dropped.count > limits.max_readings:
+        thin(db, dropped, floor=floor, pending=pending - dropped.count)
+    excess = pending - dropped.count - limits.max_readings
     if excess > 0:
-        dropped += too_many(db, floor=floor, excess=excess)
+        too_many(db, dropped, floor=floor, excess=excess)
     return dropped
 
 
-def too_old(db: sqlite3.Connection, *, floor: int, before: int) -> int:
-    """Delete the readings stamped before that UTC second; gives how many. One index look when there are none."""
+def too_old(db: sqlite3.Connection, dropped: Dropped, *, floor: int, before: int) -> None:
+    """Delete the readings stamped before that UTC second. One index look when there are none."""
     oldest = db.execute(
         f"SELECT seconds, boot FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1", {"floor": floor}
     ).fetchone()
-    if oldest is None or oldest[1] or oldest[0] >= before:
-        return 0
-    sql = f"DELETE FROM reading WHERE {LIVE} AND boot = 0 AND seconds < :before"
-    return db.execute(sql, {"floor": floor, "before": before}).rowcount
+    if oldest is not None and not oldest[1] and oldest[0] < before:
+        _delete(db, dropped, "boot = 0 AND seconds < :before", {"floor": floor, "before": before})
 
 
-def too_many(db: sqlite3.Connection, *, floor: int, excess: int) -> int:
-    """Delete the `excess` oldest readings; gives how many went."""
-    sql = (
-        f"DELETE FROM reading WHERE {LIVE} AND seq <= "
-        f"(SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT :excess))"
-    )
-    return db.execute(sql, {"floor": floor, "excess": excess}).rowcount
+def too_many(db: sqlite3.Connection, dropped: Dropped, *, floor: int, excess: int) -> None:
+    """Delete the `excess` oldest readings."""
+    where = f"seq <= (SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT :excess))"
+    _delete(db, dropped, where, {"floor": floor, "excess": excess})
 
 
-def thin(db: sqlite3.Connection, *, floor: int, pending: int) -> int:
+def thin(db: sqlite3.Connection, dropped: Dropped, *, floor: int, pending: int) -> None:
     """Delete every second reading of each sensor in the older half, so that an outage keeps its shape."""
-    sql = (
-        f"DELETE FROM reading WHERE {LIVE} AND seq IN (SELECT seq FROM (SELECT seq, row_number() OVER"
+    where = (
+        "seq IN (SELECT seq FROM (SELECT seq, row_number() OVER"
         f" (PARTITION BY sensor ORDER BY seq) AS place FROM reading WHERE {LIVE} AND seq <="
         f" (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1 OFFSET :half)) WHERE place % 2 = 0)"
     )
-    return db.execute(sql, {"floor": floor, "half": max(pending // 2 - 1, 0)}).rowcount
+    _delete(db, dropped, where, {"floor": floor, "half": max(pending // 2 - 1, 0)})
+
+
+def _delete(db: sqlite3.Connection, dropped: Dropped, where: str, values: dict[str, int]) -> None:
+    """Delete, and note whose readings and of when they were; held ones have no time and count as the others' latest."""
+    whose = db.execute(
+        "SELECT coalesce((SELECT name FROM sensor WHERE id = sensor), ''), min(CASE boot WHEN 0 THEN seconds END),"
+        f" max(CASE boot WHEN 0 THEN seconds END), count(*) FROM reading WHERE {LIVE} AND {where} GROUP BY sensor",
+        values,
+    ).fetchall()
+    latest = db.execute("SELECT last_seconds FROM state").fetchone()[0]
+    dropped.gaps += [
+        Gap(sensor, latest if since is None else since, latest if until is None else until, count, Cause.SPOOL_FULL)
+        for sensor, since, until, count in whose
+    ]
+    dropped.count += db.execute(f"DELETE FROM reading WHERE {LIVE} AND {where}", values).rowcount

@@ -1,116 +1,113 @@
-"""A damaged spool is no reason to stop: a new one takes over with every row that can still be read.
+"""What can still be read of a damaged file, lowest number first, a piece at a time: nobody waits for the whole.
 
-The damaged file stays beside it as `….damaged`, for a person; an older one of that name goes.
+The numbers still to be taken stand in the new file and shrink in the commit that stores what was found, so a power
+cut repeats nothing and forgets nothing.
 """
 
 import logging
-import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-from agent.spool import store, table
-from agent.spool.table import State
+from typing import Final, NamedTuple
 
 log = logging.getLogger(__name__)
 
-CHUNK: Final = 1_000
-FAILURES: Final = 20_000  # reads that may fail before the rest is given up: about 300 pages, or 10 s on a small board
-GAP: Final = 1 << 20  # numbers skipped when the file no longer says which were used
-_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
-_ROW: Final = "seq, sensor, seconds, milli, boot, crc"
+PIECE_ROWS: Final = 1_000
+PIECE_FAILURES: Final = 200  # failed reads in one piece: 0.1 s on a small board
+FAILURES: Final = 20_000  # after which the rest of a file is given up: about 300 pages
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file is damaged, not that the disk is full, read-only or busy."""
-    return store.primary_code(error) in _DAMAGE or type(error) is sqlite3.DatabaseError
+class Range(NamedTuple):
+    """The numbers `low` to `high` are still to be taken from damaged file number `file`."""
+
+    low: int
+    high: int
+    file: int
 
 
-def check(db: sqlite3.Connection, *, thorough: bool) -> None:
-    """Raises sqlite3.DatabaseError if the file is damaged where everything hangs on it, or (0.1 s for a million
-    readings) wherever SQLite can see it.
-    """
-    table.state(db)
-    table.sensors(db)
-    table.boots(db)
-    table.totals(db, floor=0)
-    if thorough and (found := db.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
-        raise sqlite3.DatabaseError(str(found))
+def woven(left: Sequence[Range], *, file: int, high: int) -> list[Range]:
+    """The ranges after `file`, up to `high`, was damaged too, with `left` not yet salvaged into it: in order."""
+    if not left:
+        return [Range(1, high, file)] if high > 0 else []
+    every = [Range(1, left[0].low - 1, file), *left, Range(left[-1].high + 1, high, file)]
+    return [each for each in every if each.low <= each.high]
 
 
-def rebuild(path: Path, *, max_readings: int) -> None:
-    """Put a new spool in the place of the damaged one, with what can be read of it.
-
-    Raises SpoolError if that cannot be written, TryLater if another process has the file; then nothing has changed.
-    """
-    damaged = path.with_name(path.name + ".damaged")
-    try:
-        fresh = store.make(path, size=store.preallocated(max_readings))
-        saved = _copy(path, fresh)
-        store.sync(fresh)
-        damaged.unlink(missing_ok=True)
-        damaged.hardlink_to(path)
-        wal = Path(f"{path}-wal")
-        if wal.exists():  # else the new file would be given the old one's pages
-            wal.rename(f"{damaged}-wal")
-        fresh.rename(path)
-        store.sync(path.parent)
-    except (OSError, sqlite3.OperationalError) as error:
-        path.with_name(path.name + ".new").unlink(missing_ok=True)
-        raise store.refusal(path, error) from error
-    log.error("spool damaged and rebuilt", extra={"FILE": str(damaged), "READINGS": saved})
+def read(db: sqlite3.Connection) -> list[Range]:
+    """The ranges in the file."""
+    return [Range(*row) for row in db.execute("SELECT low, high, file FROM salvage ORDER BY low")]
 
 
-def _copy(path: Path, fresh: Path) -> int:
-    """Copy what can be read; gives the number of readings."""
-    saved = highest = latest = 0
-    uri = f"{path.absolute().as_uri()}?psow=0"
-    with (
-        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.2)) as old,
-        closing(sqlite3.connect(fresh, isolation_level=None)) as new,
-    ):
-        new.execute("PRAGMA synchronous=OFF")  # the whole file is synced before it gets its name
-        new.execute("BEGIN")
-        for name, width in (("sensor", 2), ("boot", 2), ("set_aside", 7)):
-            marks = ", ".join("?" * width)
-            with suppress(sqlite3.DatabaseError):
-                for row in old.execute(f"SELECT * FROM {name}"):
-                    new.execute(f"INSERT OR IGNORE INTO {name} VALUES ({marks})", row)
-        for row in _readable(old):
-            new.execute("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?)", row)
-            saved += 1
-            highest = max(highest, row[0])
-            latest = max(latest, 0 if row[4] else row[2])
-        table.write_state(new, _state(old) or State(secrets.randbits(62), highest + GAP, latest))
-        new.execute("COMMIT")
-    return saved
+def write(db: sqlite3.Connection, ranges: Iterable[Range]) -> None:
+    """Replace the ranges in the file."""
+    db.execute("DELETE FROM salvage")
+    db.executemany("INSERT INTO salvage(low, high, file) VALUES (?, ?, ?)", ranges)
 
 
-def _state(db: sqlite3.Connection) -> State | None:
-    try:
-        return table.state(db)
-    except sqlite3.DatabaseError:
-        return None
+class Salvage:
+    """The damaged files beside the spool at `path`, opened when they are needed."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: dict[int, sqlite3.Connection] = {}
+        self._failures = 0
+        self._saved = 0
 
-def _readable(db: sqlite3.Connection) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """The rows that can be read, oldest first, halving around what cannot."""
-    ranges = [(1, 1 << 62)]
-    failures = 0
-    while ranges and failures < FAILURES:
-        low, high = ranges.pop()
-        try:
-            rows = db.execute(
-                f"SELECT {_ROW} FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (low, high, CHUNK)
-            ).fetchall()
-        except sqlite3.DatabaseError:
-            failures += 1
-            if low < high:
+    def piece(self, ranges: Sequence[Range]) -> tuple[list[tuple[int, ...]], list[Range]]:
+        """The next rows as they stand in the file, and the ranges that are left after them."""
+        left, rows, failures = list(ranges), list[tuple[int, ...]](), 0
+        while left and len(rows) < PIECE_ROWS and failures < PIECE_FAILURES:
+            low, high, file = left[0]
+            wanted = PIECE_ROWS - len(rows)
+            try:
+                found = self._rows(file, low, high, wanted)
+            except FileNotFoundError:
+                left = [each for each in left if each.file != file]
+                continue
+            except sqlite3.DatabaseError:
+                failures += 1
+                self._failures += 1
                 middle = (low + high) // 2
-                ranges += [(middle + 1, high), (low, middle)]
-            continue
-        yield from (row for row in rows if all(type(value) is int for value in row))
-        if len(rows) == CHUNK:
-            ranges.append((rows[-1][0] + 1, high))
+                left[:1] = [Range(low, middle, file), Range(middle + 1, high, file)] if low < high else []
+                if self._failures >= FAILURES:
+                    left = [each for each in left if each.file != file]
+                continue
+            rows += [row for row in found if all(type(value) is int for value in row)]
+            rest = Range(found[-1][0] + 1, high, file) if len(found) == wanted else None
+            left[:1] = [rest] if rest and rest.low <= high else []
+        return rows, left
+
+    def count(self, rows: int, *, done: bool) -> None:
+        """Tell of the end of it, once."""
+        self._saved += rows
+        if done:
+            log.warning("salvage finished", extra={"READINGS": self._saved, "UNREADABLE_PLACES": self._failures})
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the damaged files."""
+        for db in self._open.values():
+            with suppress(sqlite3.Error):
+                db.close()
+        self._open.clear()
+        self._failures = self._saved = 0
+
+    def _rows(self, file: int, low: int, high: int, limit: int) -> list[tuple[int, ...]]:
+        if file not in self._open:
+            path = self._path.with_name(f"{self._path.name}.damaged-{file}")
+            if not path.exists():
+                raise FileNotFoundError(path)
+            db = self._open[file] = sqlite3.connect(
+                f"{path.absolute().as_uri()}?psow=0&mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=0.2,
+                check_same_thread=False,
+            )
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA cache_size=-64")
+        sql = (
+            "SELECT seq, sensor, seconds, milli, boot, crc FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+        )
+        return self._open[file].execute(sql, (low, high, limit)).fetchall()

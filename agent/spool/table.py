@@ -3,35 +3,27 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from agent.spool.row import Row
-
-SCHEMA: Final = """
-CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
-                     milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
-CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, seconds INTEGER NOT NULL, milli INTEGER NOT NULL,
-                       boot INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL) STRICT;
-CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
-                   dropped INTEGER NOT NULL) STRICT;
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the spool knows beside its readings: numbers below `next_seq` may have been given out."""
+    """What the spool knows beside its readings: numbers below `next_seq` may have been given out.
+
+    `boot_id` is the boot in which it was last written to, empty when that is not known.
+    """
 
     spool_id: int
     next_seq: int = 1
     last_seconds: int = 0
     dropped: int = 0
+    boot_id: str = ""
 
 
 def state(db: sqlite3.Connection) -> State:
     """The state of the file; raises sqlite3.DatabaseError if it has none."""
-    row = db.execute("SELECT spool_id, next_seq, last_seconds, dropped FROM state").fetchone()
+    row = db.execute("SELECT spool_id, next_seq, last_seconds, dropped, boot_id FROM state").fetchone()
     if row is None:
         raise sqlite3.DatabaseError("the table `state` is empty")
     return State(*row)
@@ -39,9 +31,10 @@ def state(db: sqlite3.Connection) -> State:
 
 def write_state(db: sqlite3.Connection, new: State) -> None:
     """Replace the state."""
-    values = (new.spool_id, new.next_seq, new.last_seconds, new.dropped)
-    if db.execute("UPDATE state SET spool_id = ?, next_seq = ?, last_seconds = ?, dropped = ?", values).rowcount == 0:
-        db.execute("INSERT INTO state VALUES (?, ?, ?, ?)", values)
+    values = (new.spool_id, new.next_seq, new.last_seconds, new.dropped, new.boot_id)
+    sql = "UPDATE state SET spool_id = ?, next_seq = ?, last_seconds = ?, dropped = ?, boot_id = ?"
+    if db.execute(sql, values).rowcount == 0:
+        db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", values)
 
 
 def sensors(db: sqlite3.Connection) -> dict[str, int]:
@@ -84,6 +77,15 @@ def insert(
         "INSERT INTO reading(seq, sensor, seconds, milli, boot, crc) VALUES (?, ?, ?, ?, ?, ?)",
         [(row.seq, sensor_ids[row.sensor], row.seconds, row.milli, row.boot, row.crc) for row in new],
     )
+
+
+def restore(db: sqlite3.Connection, raw: Sequence[tuple[int, ...]]) -> int:
+    """Add rows as they were read from another file; gives how many were not there yet."""
+    before = db.total_changes
+    db.executemany(
+        "INSERT OR IGNORE INTO reading(seq, sensor, seconds, milli, boot, crc) VALUES (?, ?, ?, ?, ?, ?)", raw
+    )
+    return db.total_changes - before
 
 
 def restamp(db: sqlite3.Connection, stamped: Sequence[Row]) -> None:

@@ -1,0 +1,43 @@
+"""The spool's tables, and the steps that lead an older file to them: each step is one commit, whole or not at all."""
+
+import sqlite3
+from typing import Final
+
+APPLICATION_ID: Final = 0x53507631  # "SPv1", at byte 68 of the file
+SCHEMA_VERSION: Final = 2
+
+GAP: Final = (
+    "CREATE TABLE gap(id INTEGER PRIMARY KEY, sensor TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, cause TEXT NOT NULL) STRICT"
+)
+# numbers that are still to be taken from a damaged file, lowest first
+SALVAGE: Final = "CREATE TABLE salvage(low INTEGER PRIMARY KEY, high INTEGER NOT NULL, file INTEGER NOT NULL) STRICT"
+SCHEMA: Final = f"""
+CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
+                     milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, seconds INTEGER NOT NULL, milli INTEGER NOT NULL,
+                       boot INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL) STRICT;
+CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
+                   dropped INTEGER NOT NULL, boot_id TEXT NOT NULL DEFAULT '') STRICT;
+{GAP};
+{SALVAGE};
+"""
+
+STEPS: Final = {1: ("ALTER TABLE state ADD COLUMN boot_id TEXT NOT NULL DEFAULT ''", GAP, SALVAGE)}
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring an older file's tables up to date; raises sqlite3.Error, and then the file is as it was."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for step in range(version, SCHEMA_VERSION):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for sql in STEPS.get(step, ()):
+                db.execute(sql)
+            db.execute(f"PRAGMA user_version={step + 1}")
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.rollback()
+            raise

@@ -1,0 +1,214 @@
+"""Where the readings lie, file and memory as one: what is there, what has left, and the commit that makes it so.
+
+Not locked: the queue does that.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.errors import SpoolError
+from agent.ledger import Cause, Gap, joined
+from agent.reading import Reading
+from agent.spool import bounds, gaps, salvage, table
+from agent.spool.bounds import Limits
+from agent.spool.connection import Connection
+from agent.spool.departed import Departed
+from agent.spool.memory import Memory
+from agent.spool.row import Row
+from agent.spool.table import State
+
+if TYPE_CHECKING:
+    from agent.spool.salvage import Range
+
+SET_ASIDE_READINGS: Final = 1_000  # kept for a person to look at; what goes beyond is a counted drop
+
+
+class Shelf:
+    """The counts are exact while the file is open, and the best that is known while it is not."""
+
+    def __init__(self, path: Path, watermark: Path | None) -> None:
+        self.file = Connection(path)
+        self.memory = Memory()
+        self.departed = Departed(watermark)
+        self.state = State(0)  # as in the file
+        self.sensors: dict[str, int] = {}
+        self.boots: dict[str, int] = {}
+        self.gaps: list[Gap] = []  # not yet committed
+        self.ranges: list[Range] = []  # not yet salvaged
+        self.boot_id = ""
+        self.next_seq = 1
+        self.pending = self.held = self.set_aside = self.dropped = self.last_seconds = self.before_held = 0
+        self.owing = False  # the file still holds readings that have left
+
+    def open(self, *, max_readings: int) -> None:
+        """Open the file and count what is there; raises ForeignSpool, TryLater, SpoolError."""
+        db = self.file.open(max_readings=max_readings)
+        state = table.state(db)
+        if state.spool_id != self.state.spool_id:
+            self.departed.belongs_to(state.spool_id)
+        self.dropped += state.dropped - self.state.dropped
+        self.last_seconds = self.before_held = max(self.last_seconds, state.last_seconds)
+        self.next_seq = max(self.next_seq, state.next_seq, self.departed.floor + 1)
+        self.state, self.ranges = state, salvage.read(db)
+        self.departed.hide()
+        known, self.boots, self.sensors = self.boots, table.boots(db), table.sensors(db)
+        self._renumber_boots(known)
+        if self.memory.rows:  # a commit that seemed to fail may be in the file all the same
+            there = {
+                row.seq for row in self.file.rows("seq BETWEEN ? AND ?", self.memory.rows[0].seq, self.memory.tried)
+            }
+            self.memory.rows = [row for row in self.memory.rows if row.seq not in there]
+        self.memory.tried = 0
+        self.departed.found([seq for seq in self.departed.above if self.file.rows("seq = ?", seq)])
+        self.recount()
+
+    def recount(self) -> None:
+        """Count again."""
+        rows = self.memory.rows
+        pending, held, self.set_aside = table.totals(self.file.db, floor=self.departed.floor)
+        self.pending = pending + len(rows) - len(self.departed.above)
+        self.held = held + sum(row.boot != 0 for row in rows)
+
+    def oldest(self, limit: int, condition: str = "") -> tuple[list[Row], bool]:
+        """The oldest rows that have not left, of the file and then of the memory, and whether they are the oldest.
+
+        A disk that cannot be read must not keep the memory from being delivered; then that is not known.
+        """
+        salvaging = self.ranges and self.file.is_open
+        below = self.ranges[0].low if salvaging else 1 << 62  # what is still to be salvaged comes first
+        try:
+            where = f"seq > ? AND seq < ? {condition} ORDER BY seq LIMIT ?"
+            stored, known = self.file.rows(where, self.departed.floor, below, limit + len(self.departed.above)), True
+        except SpoolError:
+            stored, known = [], False
+        fresh = [] if salvaging and known else [row for row in self.memory.rows if not (condition and row.boot)]
+        rows = (row for row in (*stored, *fresh) if not self.departed.has(row.seq))
+        return list(islice(rows, limit)), known
+
+    def find(self, seq: int) -> list[Row]:
+        """The one row of that number, if it is still pending; raises SpoolError."""
+        if self.departed.has(seq):
+            return []
+        return self.memory.find(seq) or self.file.rows("seq = ?", seq)
+
+    def add(self, readings: Sequence[Reading], boot_id: str) -> None:
+        """Number them and keep them in memory."""
+        boot = number(self.boots, boot_id) if boot_id else 0
+        if boot and not self.held:
+            self.before_held = self.last_seconds
+        for reading in readings:
+            self.memory.rows.append(Row.make(self.next_seq, reading, boot=boot))
+            self.next_seq += 1
+            if not boot:
+                self.last_seconds = max(self.last_seconds, reading.unix_seconds)
+        self.pending += len(readings)
+        self.held += len(readings) if boot else 0
+
+    def leave(self, seqs: Sequence[int]) -> None:
+        """Count readings out."""
+        before = len(self.memory.rows)
+        nowhere = self.memory.take_out(seqs)
+        self.owing = self.owing or before - len(self.memory.rows) < len(seqs)
+        self.pending -= len(seqs)
+        self.departed.leave(seq for seq in seqs if seq not in nowhere or self.departed.shows(seq))
+
+    def move_aside(self, rows: Sequence[Row], *, status: int | None, reason: str, cause: Cause) -> None:
+        """Take rows out with their reason, on flash when this returns; raises SpoolError and changes nothing."""
+        if not rows:
+            return
+        missing = joined([*self.gaps, *gaps.of_rows(rows, cause, otherwise=self.before_held)])
+        with self.file.transaction() as db:
+            surplus = table.move_aside(db, rows, status=status, reason=reason, keep=SET_ASIDE_READINGS)
+            gaps.write(db, missing)
+            state = self.state_with(surplus, next_seq=max(self.next_seq, self.state.next_seq))
+            table.write_state(db, state)
+        self.state, self.gaps = state, []
+        self.dropped += surplus
+        self.set_aside += len(rows) - surplus
+        self.held -= sum(row.boot != 0 for row in rows)
+        self.leave([row.seq for row in rows])
+
+    def write(self, limits: Limits, *, claim: int, utc: float | None) -> None:
+        """Commit: new rows in, what has left out, bounds kept; raises SpoolError and changes nothing.
+
+        Numbers below `claim` are taken from then on, also after a power cut.
+        """
+        rows, departed = self.memory.rows, self.departed
+        for row in rows:
+            number(self.sensors, row.sensor)
+        self.memory.tried = rows[-1].seq if rows else 0
+        with self.file.transaction() as db:
+            table.insert(db, rows, sensor_ids=self.sensors, boot_ids=self.boots)
+            table.delete(db, floor=departed.floor, settled=departed.above)
+            went = bounds.keep(db, limits, floor=departed.floor, pending=self.pending, utc=utc)
+            gaps.write(db, joined([*self.gaps, *went.gaps]))
+            held = table.totals(db, floor=departed.floor)[1] if went.count and self.held else self.held
+            state = self.state_with(went.count, next_seq=claim)
+            table.write_state(db, state)
+        self.state, self.held, self.gaps = state, held, []
+        self.dropped += went.count
+        self.pending -= went.count
+        if went.count:
+            departed.hide()  # what `head` gave out may be gone; `ack` looks for itself
+        self.memory.rows = []
+        self.memory.tried = 0
+        departed.committed()
+        self.owing = False
+
+    def salvage(self, source: salvage.Salvage) -> None:
+        """Bring in the next piece of a damaged file; raises SpoolError and changes nothing."""
+        found, ranges = source.piece(self.ranges)
+        rows = [row for row in found if not self.departed.has(row[0])]
+        latest = max((row[2] for row in rows if not row[4]), default=0)
+        with self.file.transaction() as db:
+            added = table.restore(db, rows)
+            salvage.write(db, ranges)
+            state = replace(self.state, last_seconds=max(latest, self.state.last_seconds))
+            table.write_state(db, state)
+        self.state, self.ranges = state, ranges
+        self.last_seconds = max(latest, self.last_seconds)
+        self.pending += added
+        self.held += sum(row[4] != 0 for row in rows)
+        source.count(added, done=not ranges)
+
+    def overflow(self) -> None:
+        """Drop the oldest rows that the disk refuses and memory cannot keep; they reach the file as a count."""
+        if gone := self.memory.overflow():
+            missing = gaps.of_rows(gone, Cause.SPOOL_FULL, otherwise=self.before_held)
+            self.gaps = joined([*self.gaps, *missing])
+            self.held -= sum(row.boot != 0 for row in gone)
+            self.dropped += len(gone)
+            self.pending -= len(gone)
+            self.departed.hide()
+
+    def state_with(self, dropped: int, *, next_seq: int) -> State:
+        """What the file is to say of itself, with so many more dropped."""
+        boot_id = self.boot_id or self.state.boot_id
+        return State(self.state.spool_id, next_seq, self.last_seconds, self.dropped + dropped, boot_id)
+
+    def known_gaps(self) -> list[Gap]:
+        """Every gap that is still remembered, with those that are not yet committed."""
+        known: list[Gap] = []
+        with suppress(SpoolError):
+            known = gaps.read(self.file.db)
+        return joined([*known, *self.gaps])
+
+    def _renumber_boots(self, before: dict[str, int]) -> None:
+        """Rows in memory were numbered while the file's own numbers were not known."""
+        new = {old: number(self.boots, boot_id) for boot_id, old in before.items()}
+        rows = self.memory.rows
+        self.memory.rows = [
+            row
+            if new.get(row.boot, row.boot) == row.boot
+            else Row.make(row.seq, Reading(row.sensor, row.milli, row.seconds), boot=new[row.boot])
+            for row in rows
+        ]
+
+
+def number(names: dict[str, int], name: str) -> int:
+    """The name's number in the file, a new one if need be."""
+    return names.setdefault(name, max(names.values(), default=0) + 1)
