@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench fuzz umockdev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ types: $(READY) ## type check, strict
 
 bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
 	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(VENV)/bin/python $$file; done
+
+fuzz: $(READY) ## every decoder against 10,000 random frames
+	@FUZZ_EXAMPLES=10000 $(VENV)/bin/pytest tests/sensors/test_any_bytes.py
+
+umockdev: ## the installed agent on hardware that umockdev plays, as nobody; needs root
+	@bash .ci/run umockdev
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
