@@ -7,6 +7,7 @@ bus the healthy sensors come first, and a bus that hangs in the kernel is left a
 import logging
 import math
 import queue
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -146,20 +147,26 @@ class Sampler:
     def _collect(self, names: Sequence[str], late: list[Taken], deadline: float) -> dict[str, Taken]:
         """Results of these names until all are in, the deadline, or nothing but hung buses is left."""
         taken: dict[str, Taken] = {}
-        while lanes := {self._under_way[name] for name in names if name not in taken}:
+        wanted = set(names)
+        # how many results each bus still owes: asking that anew for each result would make 500 sensors cost 250,000 looks
+        owed = Counter(self._under_way[name] for name in names)
+        while owed:
             now = self._monotonic()
-            seconds = min(deadline, max(lane.hangs_at(now, self._hang_seconds) for lane in lanes)) - now
+            seconds = min(deadline, max(lane.hangs_at(now, self._hang_seconds) for lane in owed)) - now
             if seconds <= 0:
                 break
             try:
                 got = self._results.get(timeout=seconds)
             except queue.Empty:
                 continue
-            self._under_way.pop(got.name, None)
-            if got.name in names:
-                taken[got.name] = got
-            else:
+            lane = self._under_way.pop(got.name)
+            if got.name not in wanted:
                 late.append(got)
+                continue
+            taken[got.name] = got
+            owed[lane] -= 1
+            if not owed[lane]:
+                del owed[lane]
         now = self._monotonic()
         for name in names:
             if name not in taken and self._under_way[name].hangs_at(now, self._hang_seconds) <= now:

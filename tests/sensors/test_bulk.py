@@ -4,18 +4,16 @@ The trigger is a pipe here, so that each conversion of the bus can be counted.
 """
 
 import os
-import select
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from world.onewire_bus import played_bus
 
 from agent.clock import Clock
 from agent.config import SensorConfig
-from agent.devshield.onewire_tree import OneWireTree, frame_text, scratchpad
+from agent.devshield.onewire_tree import OneWireTree
 from agent.sampler import Probe, Sampler, Taken
 from agent.sensors.drivers import open_all
 
@@ -164,60 +162,6 @@ def test_bus_that_cannot_be_converted_as_a_whole_is_read_one_by_one(tmp_path: Pa
     sampler = Sampler(probes := list(probes_of(tmp_path, {A: 60.0, B: 60.0}).values()), CLOCK, monotonic=time.monotonic)
     assert [taken.celsius for taken in sampler.tick(probes)] == [0.0, 1.0]
     sampler.close()
-
-
-@contextmanager
-def played_bus(root: Path, ids: Iterable[str], *, seconds: float, bulk: bool) -> Iterator[list[str]]:
-    """A master on which a conversion takes that long, as the kernel has it: one at a time, pipes in place of files.
-
-    Gives what was converted: an id, or `all`.
-    """
-    tree, converted, ended = OneWireTree(root), [], threading.Event()
-    held = threading.Lock()  # the kernel's mutex of the bus
-    waiting: set[str] = set()  # whose result of a bulk conversion nobody has read
-    frame = frame_text(scratchpad(20.0)).encode()
-    pipes = {}
-    for each in ids:
-        tree.add(each)
-        pipes[each] = tree.hang(each)
-    trigger = -1
-    if bulk:
-        os.mkfifo(trigger_of(root))
-        trigger = os.open(trigger_of(root), os.O_RDWR | os.O_NONBLOCK)
-
-    def serve(each: str, pipe: Path) -> None:
-        while not ended.is_set():
-            with pipe.open("wb", buffering=0) as end:  # returns when the driver opens the other end
-                if ended.is_set():
-                    return
-                pipe.unlink()
-                os.mkfifo(pipe)
-                with held:
-                    answer(each)
-                end.write(frame)
-
-    def answer(each: str) -> None:
-        if trigger >= 0 and select.select([trigger], [], [], 0)[0] and os.read(trigger, 4096):
-            converted.append("all")
-            waiting.update(pipes)
-            ended.wait(seconds)
-        if each not in waiting:
-            converted.append(each)
-            ended.wait(seconds)
-        waiting.discard(each)
-
-    threads = [threading.Thread(target=serve, args=pair, daemon=True) for pair in pipes.items()]
-    for thread in threads:
-        thread.start()
-    try:
-        yield converted
-    finally:
-        ended.set()
-        for thread, pipe in zip(threads, pipes.values(), strict=True):
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-            thread.join(5)
-        if trigger >= 0:
-            os.close(trigger)
 
 
 @pytest.mark.parametrize(("bulk", "conversions"), [(True, 1), (False, 20)])

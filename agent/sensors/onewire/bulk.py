@@ -39,6 +39,8 @@ class BulkConversion:
         if now < self._converted.pop(sensor_id, -FRESH_SECONDS) + FRESH_SECONDS:
             return
         bus = self._root / DEVICES / master
+        if not os.access(bus / "therm_bulk_read", os.W_OK):
+            return
         others = self._able.intersection(due) - {sensor_id}
         pays = any((bus / each).exists() for each in others)
         if (pays or _state(bus / "therm_bulk_read") == UNREAD) and _pull(bus / "therm_bulk_read"):
