@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz umockdev clean
+.PHONY: help demo test lint types bench fuzz faults umockdev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
 
 fuzz: $(READY) ## every decoder against 10,000 random frames
 	@FUZZ_EXAMPLES=10000 $(VENV)/bin/pytest tests/sensors/test_any_bytes.py
+
+faults: $(READY) ## a thousand random faults between the daemon's delivery and a shield
+	@$(VENV)/bin/python tests/net/trial.py 1000
 
 umockdev: ## the installed agent on hardware that umockdev plays, as nobody; needs root
 	@bash .ci/run umockdev

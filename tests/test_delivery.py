@@ -202,13 +202,14 @@ def deliver(store: Store, backoff: Backoff, *, posts: int, line: Line, now: floa
     return stored, now, line
 
 
-@pytest.mark.parametrize("refusal", [Answer(Verdict.RETRY, 429), Answer(Verdict.RETRY, 500)])
-@pytest.mark.parametrize(("every", "pace"), [(1.0, 0.0), (3.0, 1.05), (10.0, 1.05)])
+@pytest.mark.parametrize(
+    ("status", "every", "pace"), [(429, 1.0, 0.0), (429, 3.0, 1.05), (500, 3.0, 1.05), (500, 10.0, 1.05)]
+)
 def test_a_store_that_takes_less_is_asked_less_often_and_nearly_always_takes_it(
-    refusal: Answer, every: float, pace: float
+    status: int, every: float, pace: float
 ) -> None:
     backoff = Backoff(pace=pace)
-    store = Store(every, refusal)
+    store = Store(every, Answer(Verdict.RETRY, status))
     _, now, line = deliver(store, backoff, posts=50, line=Line(), now=0.0)
     stored, end, line = deliver(store, backoff, posts=500, line=line, now=now)
     assert stored / 500 > 0.85
@@ -216,6 +217,11 @@ def test_a_store_that_takes_less_is_asked_less_often_and_nearly_always_takes_it(
     store.every = 0.0
     _, _, line = deliver(store, backoff, posts=150, line=line, now=end)
     assert line.interval == pace
+
+
+def test_where_no_pace_is_asked_for_a_500_is_not_about_it() -> None:
+    line = Line().after(Answer(Verdict.RETRY, 500), now=0.0, sent=0.0, jitter=0.5, backoff=Backoff(pace=0.0))
+    assert line.after(Answer(Verdict.ACK, 201), now=9.0, sent=9.0, jitter=0.5, backoff=Backoff(pace=0.0)).interval == 0
 
 
 def test_an_outage_does_not_slow_what_comes_after_it() -> None:

@@ -1,5 +1,6 @@
 """The uplink against a real TLS server on loopback: what each kind of answer, silence and damage amounts to."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from net.fault_proxy import proxied, records
 from world.identities import authority, put_pair
-from world.server import Step, answer, close, raw, reset, serving
+from world.server import Step, answer, close, hang, raw, reset, serving
 
 from agent import pem
 from agent.delivery import Answer, Verdict
@@ -315,3 +317,53 @@ def test_a_netrc_is_not_read(tmp_path: Path) -> None:
         environ = {"HOME": str(tmp_path), "NETRC": str(tmp_path / ".netrc")}
         assert in_environment(environ, server.url, str(authority().certificate_file)) == "ACK"
     assert "authorization" not in server.seen[0].headers
+
+
+def test_head_and_body_leave_in_one_tls_record(tmp_path: Path) -> None:
+    sent = []
+    with serving(tmp_path, answer(201)) as server, proxied(server.port) as proxy:
+        line = uplink(server.url.replace(str(server.port), str(proxy.port)))
+        for seq in range(4):
+            line.post(BODY, key=f"rpi-1-{seq}")
+            sent.append(len(records(proxy.up[0])))
+        line.close()
+    assert [after - before for before, after in itertools.pairwise(sent)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("step", [close, reset])
+def test_a_request_that_dies_on_a_connection_used_before_found_it_stale(tmp_path: Path, step: Step) -> None:
+    with serving(tmp_path, answer(201), step, step) as server:
+        line = uplink(server.url)
+        answers = [line.post(BODY, key="k") for _ in range(3)]
+        line.close()
+    assert [got.verdict for got in answers] == [Verdict.ACK, Verdict.RETRY, Verdict.RETRY]
+    assert [got.stale for got in answers] == [False, True, False]
+    assert len(server.seen) == 3
+
+
+def test_a_connection_used_before_that_hangs_or_answers_in_part_is_not_stale(tmp_path: Path) -> None:
+    for step in (hang, raw(b"HTTP/1.1 20")):
+        with serving(tmp_path, answer(201), step) as server:
+            line = uplink(server.url, seconds=0.5)
+            answers = [line.post(BODY, key="k") for _ in range(2)]
+            line.close()
+        assert (answers[1].ambiguous, answers[1].stale) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("step", "listed"),
+    [
+        (answer(200, b"[" + BODY + b"]"), True),
+        (answer(200, b'{"temperatures":[]}'), False),
+        (answer(200, b"<html>Welcome to the hotel</html>", "text/html"), False),
+        (answer(403, b"[" + BODY + b"]"), False),
+        (answer(500, b"ReferenceError: data is not defined"), False),
+        (close, None),
+    ],
+)
+def test_the_shield_is_asked_whether_it_lists_a_reading(tmp_path: Path, step: Step, listed: bool | None) -> None:
+    with serving(tmp_path, step) as server:
+        line = uplink(server.url)
+        assert line.is_listed(BODY) is listed
+        line.close()
+    assert [seen.method for seen in server.seen] == ["GET"]

@@ -8,7 +8,7 @@ from agent.delivery.answer import Answer, Verdict
 
 SLOWEST: Final = 60.0  # seconds between POSTs that an endpoint can slow us down to by refusing
 SLOWER: Final = 1.5  # after a refusal that was about the pace
-FASTER: Final = 0.96  # of what is above the configured pace, at each acknowledgement: half of it after 17
+FASTER: Final = 0.94  # of what is above the configured pace, at each acknowledgement: half of it after 11
 
 
 class LineState(StrEnum):
@@ -43,7 +43,7 @@ class Backoff:
 
     def slower(self, interval: float) -> float:
         """The time between POSTs after the endpoint found `interval` too short."""
-        return min(max(interval, 0.3) * SLOWER, max(SLOWEST, self.pace))
+        return min(max(interval, 0.1) * SLOWER, max(SLOWEST, self.pace))
 
     def faster(self, interval: float) -> float:
         """The time between POSTs after one was acknowledged: a little nearer to the configured pace."""
@@ -57,7 +57,7 @@ class Line:
 
     `failures` counts unacknowledged answers in a row. `interval` is the time between POSTs that the endpoint has
     brought us to, if longer than the configured pace; `hurried`: since the last acknowledgement it has answered
-    429 or 500, which may have been about the pace (Workers KV takes a write a second and says 500 to the second).
+    429, or 500 where a pace is configured: Workers KV takes a write a second, and the Worker says 500 to the second.
     """
 
     state: LineState = LineState.IDLE
@@ -97,7 +97,8 @@ class Line:
                 wait = backoff.long_delay(self.failures + 1, jitter=jitter)
             case Verdict.RETRY:
                 pass
-        hurried = self.hurried or (answer.verdict is Verdict.RETRY and answer.status in {429, 500})
+        about_pace = answer.status == 429 or (answer.status == 500 and backoff.pace > 0)
+        hurried = self.hurried or (answer.verdict is Verdict.RETRY and about_pace)
         not_before = max(now + wait, sent + interval)
         after = self._enter(state, now, failures=self.failures + 1, not_before=not_before)
         return replace(after, interval=interval, hurried=hurried)

@@ -1,0 +1,200 @@
+"""What delivery costs: readings per CPU-second, bytes on the wire, a new connection. Prints, asserts nothing.
+
+python tests/bench/bench_line.py [READINGS]
+
+As root in a network namespace of its own, so that the loopback's counters hold this traffic only, headers included.
+The server is another process: its CPU does not count. All ways are measured in one run, three rounds in turn.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
+
+from net.namespace import bring_up, enter_own_network
+
+from agent import pem, reading
+from agent.delivery import Backoff
+from agent.devshield.authority import open_or_create
+from agent.flush import Flush, Plan
+from agent.reading import Reading
+from agent.spool import Limits, Spool, Spooled
+from agent.uplink import Target, Uplink
+
+ROUNDS = 3
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one reading: CPU seconds of this process, bytes and packets on the wire in both directions."""
+
+    cpu: float
+    octets: float
+    packets: float
+
+
+@contextmanager
+def shield(directory: Path) -> Iterator[dict[str, Any]]:
+    """A development shield in a process of its own."""
+    command = [sys.executable, "-m", "agent", "shield", "serve", "--json", "--dir", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def pair(directory: Path) -> tuple[str, str]:
+    """A certificate of that shield's authority and its key (P-256)."""
+    key = pem.new_key("p256")
+    files = directory / "device.pem", directory / "device-key.pem"
+    request = pem.signing_request(key, name="sensor-001.devices.example.com", subject={})
+    files[0].write_bytes(open_or_create(directory).sign(request))
+    files[1].write_bytes(key)
+    return str(files[0]), str(files[1])
+
+
+def wire() -> tuple[int, int]:
+    """Bytes and packets that the loopback has carried; each counts once, though it is sent and received here."""
+    line = next(row for row in Path("/proc/net/dev").read_text().splitlines() if row.strip().startswith("lo:"))
+    numbers = line.partition(":")[2].split()
+    return int(numbers[0]), int(numbers[1])
+
+
+def measured(count: int, work: Callable[[], object]) -> Cost:
+    """What the work costs for each of `count` readings."""
+    octets, packets = wire()
+    begun = time.process_time()
+    work()
+    used = time.process_time() - begun
+    after = wire()
+    return Cost(used / count, (after[0] - octets) / count, (after[1] - packets) / count)
+
+
+def repeat(times: int, work: Callable[[int], object]) -> None:
+    """Do it so often."""
+    for number in range(times):
+        work(number)
+
+
+def body_of(number: int) -> bytes:
+    """The bytes of a reading."""
+    return reading.body(Reading("freezer", number % 90_000, 1_795_000_000 + number), temperature_as="string")
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        os.environ.pop(name, None)  # they would override what is given to a Session
+    own_network = enter_own_network()
+    if own_network:
+        bring_up("lo")
+    print(f"machine      {os.cpu_count()} cores, Python {sys.version.split()[0]}, requests {requests.__version__},")
+    print(f"             load {os.getloadavg()[0]:.1f}; {count} readings a round, medians of {ROUNDS} rounds")
+    with tempfile.TemporaryDirectory() as directory, shield(Path(directory)) as where:
+        shown = pair(Path(directory))
+        roots = BUNDLE.read_bytes() if BUNDLE.exists() else b""
+        bundle = Path(directory) / "bundle.pem"  # what a device that pins nothing has: every root, and this one
+        bundle.write_bytes(roots + Path(where["ca_file"]).read_bytes())
+        target = Target(where["shield"], str(bundle), 20.0)
+
+        def drained() -> Cost:
+            with Spool(Path(directory) / f"{time.monotonic()}.db", limits=Limits(max_readings=20_000)) as spool:
+                spool.append([Reading("freezer", n % 90_000, 1_795_000_000 + n) for n in range(count)])
+                plan = Plan(
+                    lambda files: Uplink(target, files), lambda: shown, body, "device-{}".format, Backoff(pace=0)
+                )
+                flush = Flush(spool, plan, monotonic=time.monotonic, wall=time.time, jitter=lambda: 0.0)
+                flush.step()  # the connection is made, as it is for a reading of a running daemon
+                cost = measured(count - 1, lambda: repeat(count - 1, lambda _: flush.step()))
+                assert spool.counts().pending == 0, flush.delivered
+                flush.close()
+            return cost
+
+        def posted() -> Cost:
+            line = Uplink(target, shown)
+            line.post(body_of(0), key="k")
+            cost = measured(count, lambda: repeat(count, lambda n: line.post(body_of(n), key="k")))
+            line.close()
+            return cost
+
+        def reconnected() -> Cost:
+            line = Uplink(target, shown)
+            line.post(body_of(0), key="k")
+
+            def one(number: int) -> None:
+                line.close()
+                line.post(body_of(number), key="k")
+
+            cost = measured(100, lambda: repeat(100, one))
+            line.close()
+            return cost
+
+        def session() -> Cost:
+            with requests.Session() as kept:
+                kept.cert, kept.verify = shown, str(bundle)
+
+                def one(number: int) -> None:
+                    kept.post(where["shield"], data=body_of(number), headers={"Content-Type": "application/json"})
+
+                one(0)
+                return measured(count, lambda: repeat(count, one))
+
+        def each_anew() -> Cost:
+            def one(number: int) -> None:
+                requests.post(
+                    where["shield"],
+                    data=body_of(number),
+                    headers={"Content-Type": "application/json"},
+                    cert=shown,
+                    verify=str(bundle),
+                    timeout=20,
+                )
+
+            return measured(30, lambda: repeat(30, one))
+
+        ways = {
+            "the daemon's way, spool included": drained,
+            "its uplink alone": posted,
+            "requests.Session.post": session,
+            "requests.post": each_anew,
+            "its uplink, a new connection for each": reconnected,
+        }
+        rounds = [{name: way() for name, way in ways.items()} for _ in range(ROUNDS)]
+    report(rounds, own_network=own_network)
+
+
+def report(rounds: list[dict[str, Cost]], *, own_network: bool) -> None:
+    """The medians as a table."""
+    print(f"{'':<40}{'readings per CPU-s':>20}{'ms CPU':>9}{'bytes':>8}{'packets':>9}")
+    for name in rounds[0]:
+        cpu = statistics.median(each[name].cpu for each in rounds)
+        octets = statistics.median(each[name].octets for each in rounds)
+        packets = statistics.median(each[name].packets for each in rounds)
+        on_wire = f"{octets:8,.0f}{packets:9.1f}" if own_network else f"{'–':>8}{'–':>9}"
+        print(f"{name:<40}{1 / cpu:20,.0f}{cpu * 1000:9.2f}{on_wire}")
+    if not own_network:
+        print("bytes and packets: only as root, in a network namespace of its own")
+
+
+def body(spooled: Spooled) -> bytes:
+    """As the configuration's defaults have it."""
+    return reading.body(spooled.reading, temperature_as="string")
+
+
+if __name__ == "__main__":
+    main()
