@@ -2,7 +2,8 @@
 
 Of the writes since the last sync of a file each 512-byte sector is there, is not there, or is torn; with
 `collateral`, the 4 KiB block around a write in flight may be noise from end to end, as a card leaves it that
-erases before it writes. Names change in their order, and only those before a sync of the directory are sure.
+erases before it writes. Only the names before a sync of the directory are sure; the later ones change in their order,
+as with ext4, or (`any_order`) each or not, as POSIX allows.
 """
 
 import random
@@ -38,10 +39,13 @@ class Disk:
             case Mark():
                 pass
 
-    def cut(self, chance: random.Random, directory: Path, *, collateral: bool) -> None:
+    def cut(self, chance: random.Random, directory: Path, *, collateral: bool, any_order: bool = False) -> None:
         """Write one possible state into the directory."""
         names = dict(self._names)
-        _rename(names, self._naming[: chance.randint(0, len(self._naming))])
+        if any_order:
+            _rename(names, [change for change in self._naming if chance.random() < 0.5])
+        else:
+            _rename(names, self._naming[: chance.randint(0, len(self._naming))])
         for name, inode in names.items():
             (directory / name).write_bytes(self._contents(inode, chance, collateral=collateral))
 

@@ -48,25 +48,38 @@ class Mark:
 Event = Write | Sync | Name | Mark
 
 
-def record(script: str, directory: Path, log: Path) -> list[Event]:
-    """The events of a Python process that runs the script with the directory as its argument."""
+def record(script: str, directory: Path, log: Path, *arguments: str) -> list[Event]:
+    """The events of a Python process that runs the script with the directory as its argument.
+
+    What is in the directory before is the first of them, and safe.
+    """
+    inodes: dict[str, int] = {}
+    before = list(_there(directory, inodes))
     environ = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(
         [
             *("strace", "-y", "-xx", "-s", "100000000", "-o", str(log), "-e", f"trace={CALLS}"),
-            *(sys.executable, "-c", script, str(directory)),
+            *(sys.executable, "-c", script, str(directory), *arguments),
         ],
         env=environ,
         check=True,
         stdout=subprocess.DEVNULL,
     )
     with log.open() as lines:
-        return list(_events(lines, str(directory)))
+        return before + list(_events(lines, str(directory), inodes))
 
 
-def _events(lines: Iterator[str], directory: str) -> Iterator[Event]:
-    inodes: dict[str, int] = {}
-    made = itertools.count(1)
+def _there(directory: Path, inodes: dict[str, int]) -> Iterator[Event]:
+    for number, file in enumerate(sorted(directory.iterdir()), start=1):
+        inodes[file.name] = number
+        yield Name(((file.name, number),))
+        yield Write(number, 0, file.read_bytes())
+        yield Sync(number)
+    yield Sync(0)
+
+
+def _events(lines: Iterator[str], directory: str, inodes: dict[str, int]) -> Iterator[Event]:
+    made = itertools.count(len(inodes) + 1)
     for line in lines:
         found = _LINE.match(line)
         if found is None or int(found[3]) < 0:
