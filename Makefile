@@ -3,10 +3,10 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev clean
+.PHONY: help demo test lint types bench fuzz faults umockdev powercuts powercuts-simulated clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(READY) ## the whole system on this machine: no hardware, no account
 	@$(VENV)/bin/sensor-agent demo
@@ -32,6 +32,12 @@ faults: $(READY) ## a thousand random faults between the daemon's delivery and a
 
 umockdev: ## the installed agent on hardware that umockdev plays, as nobody; needs root
 	@bash .ci/run umockdev
+
+powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, beside settings that lose; a minute and a half
+	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.survey $(or $(CUTS),10000)
+
+powercuts: $(READY) ## three hundred power cuts by the real kernel, on an ext4 of its own; needs root
+	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.kernel $(or $(CUTS),300)
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
