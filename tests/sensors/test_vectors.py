@@ -11,7 +11,9 @@ from agent.config import SensorConfig
 from agent.devshield.i2c_wire import chip_text, put_chip
 from agent.devshield.onewire_tree import OneWireTree
 from agent.errors import SensorError
+from agent.sensors.chips import CHIPS
 from agent.sensors.drivers import open_all
+from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.gate import gate
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))[
@@ -76,4 +78,12 @@ def test_bytes_that_are_no_measurement_give_no_number(vector: dict[str, Any], ro
 
 
 def test_every_vector_is_used() -> None:
-    assert len(NUMBERS) + len(REFUSALS) == len(VECTORS) == 222
+    assert len(NUMBERS) + len(REFUSALS) == len(VECTORS) >= 222
+
+
+@pytest.mark.parametrize("name", [*CHIPS, *FAMILIES])
+def test_every_chip_has_vectors_around_zero_and_of_its_absence(name: str) -> None:
+    twins = {name, *(other for other in CHIPS if name in CHIPS and CHIPS[other] is CHIPS[name])}
+    numbers = [vector["celsius"] for vector in NUMBERS if vector["chip"] in twins]
+    assert min(numbers) < 0.0 < max(numbers)
+    assert any(vector["chip"] in twins for vector in REFUSALS)
