@@ -47,6 +47,8 @@ class Connection:
 
         Raises ForeignSpool, TryLater if another process has the file, SpoolError if the disk does not give it.
         """
+        if not self.path.exists():
+            self._same_disk()
         try:
             if damage.was_interrupted(self.path):
                 damage.move_aside(self.path, max_readings=max_readings)
@@ -111,14 +113,19 @@ class Connection:
                 f"spool.path: {self.path} was replaced by another file while in use",
                 hint=f"move {self.path} away: the spool in use is put back; or restart, to use the new one",
             )
-        if not self.path.parent.exists() or self.path.parent.stat().st_dev != self._places[0][1]:
-            raise SpoolError(f"spool.path: the disk of {self.path} is gone", hint=f"findmnt -T {self.path.parent}")
+        self._same_disk()
         log.error("spool file was deleted while in use, it is put back", extra={"FILE": str(self.path)})
         try:
             self._put_back()
         except (OSError, sqlite3.Error) as error:
             raise store.refusal(self.path, error) from error
         self.open(max_readings=max_readings)
+
+    def _same_disk(self) -> None:
+        """Raises SpoolError if another file system is where the file was: a new file there would hide the old one."""
+        parent = self.path.parent
+        if self._places and (not parent.exists() or parent.stat().st_dev != self._places[0][1]):
+            raise SpoolError(f"spool.path: the disk of {self.path} is gone", hint=f"findmnt -T {parent}")
 
     def _put_back(self) -> None:
         """Write the open file's content under its name again."""

@@ -18,9 +18,11 @@ class Departed:
         self.floor = 0
         self.above: set[int] = set()
 
-    def belongs_to(self, spool_id: int) -> None:
-        """Take up what an earlier process left for the spool of that id."""
+    def belongs_to(self, spool_id: int, *, anew: bool) -> None:
+        """Take up what an earlier process left for the spool of that id; `anew`: its numbers are of another file."""
         self._mark.close()
+        if anew:
+            self.floor, self.above = 0, set()
         self._mark = Watermark(self._path, spool_id)
         self.floor = max(self.floor, self._mark.seq)
         self._mark.write(self.floor)

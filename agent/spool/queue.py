@@ -272,13 +272,7 @@ class Spool:
         shelf = self._shelf
         if shelf.next_seq < shelf.state.next_seq + ADRIFT:
             shelf.next_seq = shelf.state.next_seq + ADRIFT + secrets.randbelow(ADRIFT)
-            rows = shelf.memory.rows
-            kept, moved = rows[: len(rows) - count], rows[len(rows) - count :]
-            for row in moved:
-                reading = Reading(row.sensor, row.milli, row.seconds)
-                kept.append(Row.make(shelf.next_seq, reading, boot=row.boot))
-                shelf.next_seq += 1
-            shelf.memory.rows = kept
+            shelf.next_seq = shelf.memory.renumber(count, shelf.next_seq)
 
     def _salvage_a_piece(self) -> bool:
         """Whether another piece of a damaged file came in."""

@@ -48,21 +48,20 @@ class Shelf:
         """Open the file and count what is there; raises ForeignSpool, TryLater, SpoolError."""
         db = self.file.open(max_readings=max_readings)
         state = table.state(db)
+        self.ranges = salvage.read(db)
         if state.spool_id != self.state.spool_id:
-            self.departed.belongs_to(state.spool_id)
+            self.departed.belongs_to(state.spool_id, anew=not self.ranges)
         self.dropped += state.dropped - self.state.dropped
         self.last_seconds = self.before_held = max(self.last_seconds, state.last_seconds)
         self.next_seq = max(self.next_seq, state.next_seq, self.departed.floor + 1)
-        self.state, self.ranges = state, salvage.read(db)
+        self.state = state
         self.departed.hide()
         known, self.boots, self.sensors = self.boots, table.boots(db), table.sensors(db)
         self._renumber_boots(known)
-        if self.memory.rows:  # a commit that seemed to fail may be in the file all the same
-            there = {
-                row.seq for row in self.file.rows("seq BETWEEN ? AND ?", self.memory.rows[0].seq, self.memory.tried)
-            }
-            self.memory.rows = [row for row in self.memory.rows if row.seq not in there]
-        self.memory.tried = 0
+        # a commit that seemed to fail may be in the file all the same
+        gone = self.memory.settle([seq for seq in self.memory.doubtful() if self.file.rows("seq = ?", seq)])
+        self.departed.leave(gone)
+        self.owing = self.owing or bool(gone)
         self.departed.found([seq for seq in self.departed.above if self.file.rows("seq = ?", seq)])
         self.recount()
 
