@@ -4,7 +4,7 @@ One entry tells of all misses of one cause that lie close together, so that a se
 fills a line and not the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -73,3 +73,32 @@ def joined(gaps: Iterable[Gap]) -> list[Gap]:
 def moved(gaps: Iterable[Gap], seconds: float) -> list[Gap]:
     """The gaps by another clock, `seconds` ahead of theirs."""
     return [replace(gap, since=int(gap.since + seconds), until=int(gap.until + seconds)) for gap in gaps]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What was missed since the start, by seconds since boot, until the clock can tell when that was.
+
+    `last` is the last UTC second of the run before, `began` this run's first try in seconds since boot.
+    """
+
+    last: int
+    same_boot: bool
+    began: float | None = None
+    misses: tuple[Gap, ...] = ()
+
+    def after(self, failed: Iterable[tuple[str, str]], now: float) -> "Watch":
+        """With the sensors that failed in a tick at `now`, each with the kind of its error."""
+        found = [missed(sensor, int(now), kind) for sensor, kind in failed]
+        began = now if self.began is None else self.began
+        return replace(self, began=began, misses=tuple(joined([*self.misses, *found])) if found else self.misses)
+
+    def told(self, offset: float, intervals: Mapping[str, float]) -> tuple["Watch", list[Gap]]:
+        """What is left to watch, and the gaps in UTC = boot seconds + offset, with the hole before the start."""
+        first = int((self.began or 0.0) + offset)
+        before = [
+            silence(sensor, last=self.last, first=first, every=every, same_boot=self.same_boot)
+            for sensor, every in intervals.items()
+        ]
+        gaps = [*(gap for gap in before if gap), *moved(self.misses, offset)]
+        return replace(self, last=0, misses=()), gaps

@@ -6,6 +6,7 @@ from typing import Final
 
 from agent.clock import Clock
 from agent.errors import SpoolError
+from agent.ledger import Gap, Watch
 from agent.quality import Reported, worth_reporting
 from agent.reading import Reading, milli
 from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
@@ -39,6 +40,7 @@ class Ticks:
         self._latest: dict[str, int] = {}
         self._trusted = False
         self._blocked = ""
+        self._watch = Watch(spool.last_seconds, same_boot=spool.begin(clock.boot_id) == clock.boot_id)
 
     @property
     def next_due(self) -> float:
@@ -78,7 +80,25 @@ class Ticks:
             if each.celsius is not None and self._says_something_new(each.name, each.celsius, each.stamp.boot_seconds)
         ]
         boot_id = "" if trusted else self._clock.boot_id
-        self._spool.append(readings, boot_id=boot_id, now=self._monotonic(), utc=now.utc if trusted else None)
+        self._spool.append(
+            readings,
+            boot_id=boot_id,
+            now=self._monotonic(),
+            utc=now.utc if trusted else None,
+            missed=self._missed(taken, now.boot_seconds, offset if trusted else None),
+        )
+
+    def _missed(self, taken: Sequence[Taken], now: float, offset: float | None) -> list[Gap]:
+        """For the ledger: what failed since it was last told, and the silence before the start; later, without a clock."""
+        self._watch = self._watch.after([(each.name, each.error.kind) for each in taken if each.error], now)
+        if offset is None:
+            return []
+        intervals = {
+            name: max(config.interval_seconds, config.max_silence_seconds if config.deadband_celsius else 0.0)
+            for name, config in self._configs.items()
+        }
+        self._watch, gaps = self._watch.told(offset, intervals)
+        return gaps
 
     def _says_something_new(self, name: str, celsius: float, seconds: float) -> bool:
         """Whether the value is to be reported; if so, the next ones are compared with it."""

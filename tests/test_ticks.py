@@ -199,3 +199,39 @@ def test_times_go_on_above_those_before_a_restart(make: Callable[..., World]) ->
     world.begin("boot-1").tick()
     times = [time for _, _, time in world.stored()]
     assert times == [50.0, 51.0]
+
+
+def test_a_sensor_that_fails_is_in_the_ledger(make: Callable[..., World]) -> None:
+    world = make(60.0, 60.0)
+    world.synchronise()
+    world.sensors[0].celsius = None
+    for _ in range(3):
+        world.ticks.tick()
+        world.now = world.ticks.next_due
+    (gap,) = world.spool.gaps()
+    assert (gap.sensor, gap.count, gap.cause) == ("s0", 3, "unreadable")
+    assert (gap.since - BOOTED, gap.until - BOOTED) == (50, 170)
+
+
+@pytest.mark.parametrize(("boot", "cause"), [("boot-1", "agent stopped"), ("boot-2", "powered off")])
+def test_the_time_without_the_agent_is_in_the_ledger(make: Callable[..., World], boot: str, cause: str) -> None:
+    world = make(60.0)
+    world.synchronise()
+    world.ticks.tick()
+    world.ticks.sampler.close()
+    world.now += 600.0
+    world.begin(boot).tick()
+    assert [(gap.cause, gap.count) for gap in world.spool.gaps()] == [(cause, 9)]
+
+
+def test_a_failure_without_a_clock_is_in_the_ledger_by_its_time(make: Callable[..., World]) -> None:
+    world = make(60.0, 60.0)
+    world.wrong_by = -500_000.0
+    world.sensors[1].celsius = None
+    world.ticks.tick()
+    assert world.spool.gaps() == []
+    world.synchronise()
+    world.sensors[1].celsius = 5.0
+    world.now = world.ticks.next_due
+    world.ticks.tick()
+    assert [(gap.sensor, gap.since - BOOTED, gap.count) for gap in world.spool.gaps()] == [("s1", 50, 1)]
