@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev powercuts powercuts-simulated clean
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ faults: $(READY) ## a thousand random faults between the daemon's delivery and a
 
 umockdev: ## the installed agent on hardware that umockdev plays, as nobody; needs root
 	@bash .ci/run umockdev
+
+interop: $(READY) ## the agent against the Workers runtime, nginx, Caddy and Java; about a minute and a half
+	@.ci/interop-needs build/interop
+	@$(VENV)/bin/pytest tests/interop/interop_*.py
 
 powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, beside settings that lose; a minute and a half
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.survey $(or $(CUTS),10000)

@@ -18,7 +18,7 @@ from agent.devshield.shield import Setup, Shield
 from agent.errors import AgentError, CannotWrite, ConfigError, Refused
 
 NAME = "sensor-001.devices.example.com"
-PASSWORD = "correct horse é"
+PASSWORD = "correct horse ~"
 CONFIG = """
 [uplink]
 url = "{shield}"
@@ -100,7 +100,7 @@ def test_bundle_does_not_open_without_its_password(home: Path) -> None:
     file = run(home)
 
     assert openssl(file, "-nodes", password="").returncode != 0
-    assert openssl(file, "-nodes", password="correct horse e").returncode != 0
+    assert openssl(file, "-nodes", password="correct horse -").returncode != 0
 
 
 def test_new_reader_is_enrolled_on_the_spot_and_may_read(shield: Shield, tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(
     assert not (home / "reader.p12").exists()
 
 
-@pytest.mark.parametrize("content", ["", "\nsecond\n"])
-def test_bundle_without_a_password_is_never_written(home: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "\nsecond\n", "p\u00e9\n", "tab\t\n"])
+def test_bundle_without_a_password_that_opens_everywhere_is_never_written(home: Path, content: str) -> None:
     (home / "password").write_text(content)
 
     with pytest.raises(Refused, match="no password"):

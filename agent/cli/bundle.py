@@ -135,6 +135,8 @@ def _password(args: argparse.Namespace) -> str:
         raise Refused(
             f"no password: {where} begins with an empty line", hint="a bundle without a password opens nowhere"
         )
+    if not (text.isascii() and text.isprintable()):
+        raise Refused(f"no password: {where}: Java and some phones take printable ASCII only", hint="choose another")
     return text
 
 

@@ -15,9 +15,20 @@ _STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{
 
 
 def complaint(text: str) -> str:
-    """The exception as a string, for a text that is not JSON: `SyntaxError: Unexpected token …`."""
-    fault = _Reader(text).document()
-    return f"SyntaxError: {fault or 'Unexpected end of JSON input'}"
+    """The exception as a string, for a text that is not JSON: `SyntaxError: Unexpected token …`.
+
+    JavaScript counts and cuts in UTF-16: a character beyond U+FFFF is two, and half of one is written as a whole.
+    """
+    fault = _Reader(_halves(text)).document() or "Unexpected end of JSON input"
+    return "SyntaxError: " + fault.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _halves(text: str) -> str:
+    """The text with each character beyond U+FFFF as its two surrogates."""
+    if text.isascii():
+        return text
+    units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
+    return "".join(map(chr, units))
 
 
 class _Reader:

@@ -34,7 +34,7 @@ def post(body: bytes) -> tuple[Reply, Any]:
 
 def thrown(error: str) -> Reply:
     """What the Worker's `catch` answers."""
-    return Reply(500, TEXT, error.encode("utf-8", "replace"))
+    return Reply(500, TEXT, error.encode("utf-8", "surrogatepass"))
 
 
 def listing(readings: Sequence[dict[str, Any]] | None) -> Reply:

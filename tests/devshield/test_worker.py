@@ -73,12 +73,23 @@ def test_post_of_anything_falsy_is_400(body: str) -> None:
             'SyntaxError: Unexpected token \'\ufeff\', "\ufeff{"temperature": 1}" is not valid JSON',
         ),
         (b"temperature=21.5", "SyntaxError: Unexpected token 'e', \"temperature=21.5\" is not valid JSON"),
+        (
+            '{"temperature": "😀\t"}'.encode(),
+            "SyntaxError: Bad control character in string literal in JSON at position 19 (line 1 column 20)",
+        ),
+        (
+            "😀".encode(),
+            "SyntaxError: Unexpected token '\ud83d', \"😀\" is not valid JSON",
+        ),
         (b"\x1f\x8b\x08\x00", "SyntaxError: Unexpected token '\x1f', \"\x1f\ufffd\x08\x00\" is not valid JSON"),
     ],
 )
 def test_post_of_what_does_not_parse_is_500_with_the_exception(body: bytes, error: str) -> None:
     reply, reading = post(body)
-    assert (reply.status, reply.content_type, reply.body.decode()) == (500, "text/plain;charset=UTF-8", error)
+    assert (reply.status, reply.content_type, reply.body.decode("utf-8", "surrogatepass")) == (
+        *(500, "text/plain;charset=UTF-8"),
+        error,
+    )
     assert reading is None
 
 

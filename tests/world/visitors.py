@@ -72,12 +72,14 @@ def _self_signed(key_pem: bytes, request_pem: bytes) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def connection(ca_file: Path, port: int, shown: Pair | None = None) -> http.client.HTTPSConnection:
-    """A connection to a port of this machine that trusts the authority and shows the pair."""
+def connection(
+    ca_file: Path, port: int, shown: Pair | None = None, *, source: str = "127.0.0.1"
+) -> http.client.HTTPSConnection:
+    """A connection to a port of this machine that trusts the authority, shows the pair and comes from `source`."""
     context = ssl.create_default_context(cafile=str(ca_file))
     if shown is not None:
         context.load_cert_chain(*shown)
-    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10, source_address=(source, 0))
 
 
 def connect(shield: Shield, shown: Pair | None = None, *, port: int | None = None) -> http.client.HTTPSConnection:
