@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 
@@ -60,20 +60,25 @@ class Desk:
 
     def answer(self, request: Request) -> Reply:
         """The answer to one request."""
-        if urlsplit(request.target).path.rstrip("/") != PATH:
+        url = urlsplit(request.target)
+        if url.path.rstrip("/") != PATH:
             return failure(404, 7000, "No route for that URI")
         caller = self._caller(request)
         if isinstance(caller, Reply):
             return caller
         match request.method:
             case "GET":
-                own = caller if isinstance(caller, Entry) else self._ledger.entry(caller.key) if caller.key else None
-                shown = [_result(own, self._policy)] if own is not None and own.state == "issued" else []
-                return envelope(shown, info={"page": 1, "per_page": 1, "count": len(shown), "total_count": len(shown)})
+                return self._own(caller, parse_qs(url.query).get("page", ["1"])[0])
             case "POST":
                 return self._post(caller, request.body)
             case _:
                 return failure(405, 7001, f"Method {request.method} not available for that URI.")
+
+    def _own(self, caller: Token | Entry, page: str) -> Reply:
+        """The caller's own certificate, as a list of one page."""
+        own = caller if isinstance(caller, Entry) else self._ledger.entry(caller.key) if caller.key else None
+        shown = [_result(own, self._policy)] if own is not None and own.state == "issued" and page == "1" else []
+        return envelope(shown, info={"page": 1, "per_page": 1, "count": len(shown), "total_count": len(shown)})
 
     def _caller(self, request: Request) -> Token | Entry | Reply:
         """Who asks: the token shown, else the certificate, which counts as seen from now on."""

@@ -9,6 +9,7 @@ from world.fleet import NAME, call, request_for
 from world.visitors import Pair, pair, put
 
 from agent.devshield.authority import Authority
+from agent.devshield.registration.desk import PATH
 from agent.devshield.registration.office import RegistrationAuthority
 from agent.devshield.shield import Shield
 
@@ -46,6 +47,15 @@ def test_old_certificate_buys_a_new_one_and_both_stay_in_force_until_the_new_one
     assert before == (["active", "active"], 2)
     assert [result["common_name"] for result in json.loads(seen.body)["result"]] == [NAME]
     assert (statuses(shield), len(office.ledger.allowed_file.read_text().splitlines())) == (["revoked", "active"], 1)
+
+
+def test_list_has_one_page(office: RegistrationAuthority, first: Pair) -> None:
+    counts = [
+        len(json.loads(call(office, "GET", shown=first, path=f"{PATH}?status=active&page={page}").body)["result"])
+        for page in (1, 2)
+    ]
+
+    assert counts == [1, 0]
 
 
 def test_lost_answer_of_a_renewal_is_free(shield: Shield, office: RegistrationAuthority, first: Pair) -> None:
