@@ -10,6 +10,7 @@ from typing import Final
 WHITE: Final = " \t\n\r"
 NO_JSON: Final = {"NaN", "Infinity", "undefined", "[object Object]"}  # V8 quotes these whole
 CONTEXT: Final = 10  # characters shown either side of the unexpected one
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 
@@ -153,9 +154,9 @@ class _Reader:
         return self._at("Bad Unicode escape")
 
     def _at(self, complaint: str, *, within: str = " in JSON") -> str:
-        line = self._text.count("\n", 0, self._place) + 1
-        column = self._place - self._text.rfind("\n", 0, self._place)
-        return f"{complaint}{within} at position {self._place} (line {line} column {column})"
+        breaks = [found.end() for found in _LINE_END.finditer(self._text, 0, self._place)]
+        column = self._place - (breaks[-1] if breaks else 0) + 1
+        return f"{complaint}{within} at position {self._place} (line {len(breaks) + 1} column {column})"
 
     def _unexpected(self) -> str:
         text, place = self._text, self._place

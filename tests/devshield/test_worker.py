@@ -78,6 +78,10 @@ def test_post_of_anything_falsy_is_400(body: str) -> None:
             "SyntaxError: Bad control character in string literal in JSON at position 19 (line 1 column 20)",
         ),
         (
+            b'{"a":1,\r"b":1,\r\n\n "c" 1}',
+            "SyntaxError: Expected ':' after property name in JSON at position 22 (line 4 column 6)",
+        ),
+        (
             "😀".encode(),
             "SyntaxError: Unexpected token '\ud83d', \"😀\" is not valid JSON",
         ),
