@@ -164,7 +164,7 @@ def test_enroll_with_a_wrong_token_is_refused_and_never_shows_it(rig: Rig) -> No
     assert done.returncode == 77
     assert "wrong-token" not in done.stdout + done.stderr
     answer = json.loads(done.stdout)
-    assert (answer["state"], answer["changed"]) == ("failed", False)
+    assert (answer["state"], answer["changed"]) == ("refused", False)
     assert answer["steps"][-1]["ok"] is False
 
 
@@ -177,7 +177,13 @@ def test_enroll_without_a_token_says_where_it_looked(rig: Rig) -> None:
 def test_a_rehearsed_enrollment_writes_nothing(rig: Rig) -> None:
     done = rig.run("enroll", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
-    assert [step["name"] for step in json.loads(done.stdout)["steps"]] == ["identity", "places", "request", "issuer"]
+    assert [step["name"] for step in json.loads(done.stdout)["steps"]] == [
+        "identity",
+        "places",
+        "clock",
+        "request",
+        "issuer",
+    ]
     assert not (rig.directory / "identity").exists()
     assert not (rig.directory / "etc").exists()
 

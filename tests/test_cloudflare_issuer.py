@@ -75,7 +75,7 @@ def ask(server: Server) -> AgentError | str:
     except AgentError as error:
         return error
     finally:
-        asked._session.close()
+        asked.close()
 
 
 def test_the_request_is_one_post_with_the_csr_and_the_token(tmp_path: Path) -> None:
@@ -94,7 +94,8 @@ def test_the_request_is_one_post_with_the_csr_and_the_token(tmp_path: Path) -> N
         (answer(503, b"<html>busy</html>", "text/html"), TryLater),
         (answer(403, b'{"errors": null}'), Refused),
         (answer(403, b'{"errors": [1, "x"]}'), Refused),
-        (answer(200, b"<html>login</html>", "text/html"), UnusableAnswer),
+        (answer(200, b"<html>login</html>", "text/html"), TryLater),
+        (answer(200, b"<html>login</html>"), UnusableAnswer),
         (answer(200, b"{}"), UnusableAnswer),
         (answer(200, b"[]"), UnusableAnswer),
         (answer(200, b'{"result": null}'), UnusableAnswer),
@@ -200,7 +201,7 @@ def test_an_issuer_without_a_list_finds_nothing(tmp_path: Path, step: Step, foun
     with serving(tmp_path, step) as server:
         asked = issuer(server)
         assert asked.find(REQUEST) is found
-        asked._session.close()
+        asked.close()
 
 
 @pytest.mark.parametrize("junk", [7, {}, {"certificate": "x"}, {"certificate": "x", "csr": 4}, {"csr": "x"}])
@@ -209,6 +210,6 @@ def test_a_list_with_strange_entries_is_read_past_them(tmp_path: Path, junk: obj
     with serving(tmp_path, answer(200, json.dumps({"result": [junk, mine]}).encode())) as server:
         asked = issuer(server)
         found = asked.find(REQUEST)
-        asked._session.close()
+        asked.close()
     assert found is not None
     assert found.issuer_id == "mine"

@@ -13,7 +13,7 @@ from world.identities import authority, put_pair
 from world.issuer import SigningIssuer
 
 from agent import pem
-from agent.enrollment import Report, Wish, enroll
+from agent.enrollment import Patience, Report, Wish, enroll
 from agent.errors import AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.identity import Identity, IdentityState, load, paths
 from agent.identity_store import IdentityStore
@@ -47,11 +47,9 @@ def run(
         wanted or wish(directory),
         IdentityStore(directory / "identity"),
         (lambda: issuer) if isinstance(issuer, SigningIssuer) else issuer,
-        now=lambda: now or datetime.now(UTC),
+        patience=Patience(lambda: now or datetime.now(UTC), wait_seconds, stop),
         report=report,
         force=force,
-        wait_seconds=wait_seconds,
-        stop=stop,
     )
     return report
 

@@ -19,13 +19,13 @@ AGENT: Final = Path(__file__).parent.parent / "agent"
 # lowest first; a unit is a module, or a package inside of which siblings may import each other
 LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("errors", "reading", "causes", "certificate"),
-    ("schedule", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "sensors"),
+    ("schedule", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
         *("journal", "notify", "clock", "device", "lanes"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
-    ("measurement",),
+    ("image", "measurement"),
     ("sampler", "flush", "enrollment"),
     ("ticks", "status", "sensors.drivers", "sensors.inventory"),
     ("service",),

@@ -14,6 +14,9 @@ DEFAULT_CONFIG: Final = Path("/etc/sensor-agent/config.toml")
 FAMILIES: Final = (
     "run",
     "enroll",
+    "renew",
+    "identity",
+    "image_check",
     "read",
     "probe",
     "check",
@@ -54,8 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     words = sys.argv[1:] if argv is None else argv
     # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
-    named = [family for family in FAMILIES if family in words]
-    clear = len(named) == 1 and words[0] in {*named, "--config", "--root", "-v"}
+    named = [family for family in FAMILIES if family.replace("_", "-") in words]
+    clear = len(named) == 1 and words[0] in {
+        *(family.replace("_", "-") for family in named),
+        "--config",
+        "--root",
+        "-v",
+    }
     args = parser(named if clear else FAMILIES).parse_args(words)
     journal.set_up(verbose=args.verbose)
     try:

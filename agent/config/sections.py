@@ -73,11 +73,16 @@ class SubjectConfig:
 
 @dataclass(frozen=True, slots=True)
 class EnrollConfig:
-    """`ca_file` is what the issuer's own server certificate is checked against; empty means the uplink's."""
+    """`ca_file` is what the issuer's own server certificate is checked against; empty means the uplink's.
 
-    issuer: str = key("cloudflare", one_of("cloudflare"))
+    `renew_url` is where a registration authority takes the old certificate in place of a token.
+    """
+
+    issuer: str = key("cloudflare", one_of("cloudflare", "est", "cfssl", "manual"))
     url: str = key("https://api.cloudflare.com/client/v4", _HTTPS, _host_and_port)
     zone_id: str = key("", matches(r"[0-9A-Za-z_-]{0,64}", "a zone id, or empty for a registration authority"))
+    renew_url: str = key("", matches(r"(https://[^\s/?#@%]+(/[^\s#]*)?)?", "an https:// URL, or empty"), _host_and_port)
+    profile: str = key("", matches(r"[0-9A-Za-z_.-]{0,64}", "the name of a profile of cfssl's, or empty"))
     token_file: str = key("/etc/sensor-agent/enroll-token", _PATH)
     ca_file: str = key("", matches(r"(/[^\0]*)?", "an absolute path, or empty"))
     validity_days: int = key(365, between(1, 5475))

@@ -21,16 +21,13 @@ from typing import Any, Final
 
 from agent.errors import CannotWrite, ConfigError, TryLater
 from agent.identity_store.files import link, sync_directory, write_synced, writing
+from agent.identity_store.underway import UnderWay
 
 KEPT_GENERATIONS: Final = 3  # the current one and two to go back to
 
 
-class IdentityStore:
+class IdentityStore(UnderWay):
     """One device's identity. The methods that write raise CannotWrite, and then nothing was switched."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._pending = directory / "pending"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -48,33 +45,6 @@ class IdentityStore:
             yield
         finally:
             os.close(fd)
-
-    def pending(self, name: str) -> bytes | None:
-        """What was kept under that name of the request under way."""
-        try:
-            return (self._pending / name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise CannotWrite(f"{self._pending / name} cannot be read: {error.strerror}") from error
-
-    def keep(self, name: str, data: bytes) -> None:
-        """Keep a part of the request under way, on disk when this returns; 0600 from its first byte."""
-        with writing(self._pending):
-            self._pending.mkdir(mode=0o700, exist_ok=True)
-            write_synced(self._pending / name, data)
-            sync_directory(self._pending)
-            sync_directory(self.directory)
-
-    def forget_pending(self) -> None:
-        """Drop the request under way, all of it or nothing; the next enrollment makes a new key."""
-        done = self.directory / "pending.done"
-        with writing(self.directory):
-            shutil.rmtree(done, ignore_errors=True)
-            if self._pending.exists():
-                self._pending.rename(done)
-                sync_directory(self.directory)
-                shutil.rmtree(done, ignore_errors=True)
 
     def commit(self, *, key: bytes, certificate: bytes, meta: Mapping[str, object]) -> Path:
         """Make the pair the current one; gives its generation's directory. The request under way stays."""
@@ -151,12 +121,12 @@ class IdentityStore:
         """
         gone = []
         for place in (cert_file, key_file):
-            if self._is_ours(place):
+            if self.leads_here(place):
                 with writing(place.parent):
                     place.unlink()
                     sync_directory(place.parent)
                 gone.append(place)
-        for name in ("current", "pending", "pending.done", "gen", "told.json"):
+        for name in ("current", "pending", "pending.done", "trial", "gen", "told.json"):
             path = self.directory / name
             if not path.is_symlink() and not path.exists():
                 continue
@@ -175,7 +145,7 @@ class IdentityStore:
         `make` makes the directories they stand in. Raises ConfigError if one is a file of somebody else, CannotWrite if its directory cannot be written.
         """
         for place in (cert_file, key_file):
-            if (place.exists() or place.is_symlink()) and not self._is_ours(place):
+            if (place.exists() or place.is_symlink()) and not self.leads_here(place):
                 raise ConfigError(
                     f"{place} was put there by somebody else and is never overwritten",
                     hint=f"mv {place} {place}.old; sensor-agent enroll",
@@ -193,5 +163,6 @@ class IdentityStore:
             with writing(name.parent):
                 link(name, self.directory / "current" / target)
 
-    def _is_ours(self, place: Path) -> bool:
+    def leads_here(self, place: Path) -> bool:
+        """Whether the name is a link into this store."""
         return place.is_symlink() and place.readlink().is_relative_to(self.directory)

@@ -1,7 +1,13 @@
-"""Who signs: the protocol that enrollment is written against, and the table of those who keep it."""
+"""Who signs: the protocol that enrollment is written against, and which of them renew.
+
+An issuer is made with what it is shown: a token, or the pair in force. So a renewal is the same question with
+another credential, and enrollment need not know the difference.
+"""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+NAMES: Final = ("cloudflare", "est", "cfssl", "manual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,32 @@ class Issuer(Protocol):
         ...
 
     def issue(self, request_pem: bytes, *, validity_days: int) -> Issued:
-        """Have the request signed. Asking twice gives two certificates: look with `find` after a lost answer."""
+        """Have the request signed. Asking twice may give two certificates: look with `find` after a lost answer."""
         ...
 
     def find(self, request_pem: bytes) -> Issued | None:
         """A certificate in force that was issued for the same key earlier; None if there is none or no list."""
         ...
+
+    def reach(self) -> str:
+        """A question that costs nothing, for a rehearsal; gives what answered, in words."""
+        ...
+
+    def settle(self, *, old_id: str, pair: tuple[str, str]) -> str:
+        """The new pair is in force and accepted: the certificate before (the issuer's name for it, if known) may go.
+
+        Gives what was done about it, empty if that is nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def can_renew(issuer: str, *, renew_url: str) -> bool:
+    """Whether that issuer renews: Cloudflare's own API cannot, and nobody signs a `manual` request by himself.
+
+    cfssl signs whatever comes with its key, or over a connection that it lets in.
+    """
+    return issuer in {"est", "cfssl"} or (issuer == "cloudflare" and bool(renew_url))

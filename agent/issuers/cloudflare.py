@@ -2,56 +2,87 @@
 
 POST {url}/zones/{zone}/client_certificates, or {url}/client_certificates without a zone. The codes and quirks
 are of the API's reference and of what its other clients met: it signs the same request again each time, echoes
-the CSR with other line ends, and answers 200 with an envelope.
+the CSR with other line ends, refuses a token that was made a moment ago, and answers 200 with an envelope.
 """
 
-import ssl
+import threading
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import requests
 
-from agent.causes import causes, plain
 from agent.delivery import retry_after
 from agent.errors import AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.issuers import Issued
-from agent.pem import same_key
+from agent.issuers.call import Caller, passing, waiting_seconds, words
+from agent.pem import public_key_sha256, same_key
 
-TIMEOUT: Final = (10.0, 60.0)  # seconds to connect, and between two bytes: the API is serialised per zone
-BLOCKED_SECONDS: Final = 300.0  # every call is refused for so long once the limit was passed
 LIST_PAGES: Final = 20
-TOKEN_CODES: Final = {6003, 6111, 9106, 9109, 10000}  # missing, malformed or unknown token
+NOT_ALLOWED: Final = 10000
+TOKEN_CODES: Final = {6003, 6111, 9106, 9109, NOT_ALLOWED}  # missing, malformed or unknown token
 ZONE_CODES: Final = {7000, 7003}
-NOT_YET_VALID, EXPIRED = 9, 10  # X509_V_ERR_*, openssl/x509_vfy.h
+# seconds between tries while a zone's token is refused: one just made may be, until all of the API knows it
+YOUNG_TOKEN: Final = (0.25, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0)
 
 
 class CloudflareIssuer:
-    """Signs with a bearer token: a zone's, or a one-time token of a registration authority."""
+    """Shows a bearer token (a zone's, or a registration authority's one-time token), or the pair in force.
+
+    `wait` waits that many seconds.
+    """
 
     name: Final = "cloudflare"
-    can_renew: Final = False  # the API has no renewal, and a zone's token does not belong on a device
 
-    def __init__(self, *, url: str, zone_id: str, token: str, ca_file: str, proxy: str = "") -> None:
-        zone = f"/zones/{zone_id}" if zone_id else ""
-        self._url = f"{url.rstrip('/')}{zone}/client_certificates"
-        self._session = requests.Session()
-        self._session.trust_env = False  # else .netrc replaces the token and REQUESTS_CA_BUNDLE the CA
-        self._session.verify = ca_file
-        self._session.headers["Authorization"] = f"Bearer {token}"
-        if proxy:
-            self._session.proxies["https"] = proxy
+    def __init__(
+        self,
+        *,
+        url: str,
+        zone_id: str,
+        ca_file: str,
+        token: str = "",
+        pair: tuple[str, str] | None = None,
+        proxy: str = "",
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self.can_renew: Final = pair is not None  # the API itself has no renewal
+        self._zone: Final = zone_id if pair is None else ""
+        self._url = f"{url.rstrip('/')}{f'/zones/{self._zone}' if self._zone else ''}/client_certificates"
+        self._caller = Caller(
+            ca_file=ca_file, proxy=proxy, pair=pair, authorization=f"Bearer {token}" if pair is None else ""
+        )
+        self._wait = wait or threading.Event().wait
 
     def issue(self, request_pem: bytes, *, validity_days: int) -> Issued:
         """See Issuer."""
-        result = self._call("POST", json={"csr": request_pem.decode("ascii"), "validity_days": validity_days})
+        body = {"csr": request_pem.decode("ascii"), "validity_days": validity_days}
+        tries = iter(YOUNG_TOKEN if self._zone else ())
+        while True:
+            answer = self._caller("POST", self._url, json=body)
+            codes = {code for code, _ in _errors(answer)}
+            if answer.status_code in {400, 403} and NOT_ALLOWED in codes and (pause := next(tries, None)) is not None:
+                self._wait(pause)
+                continue
+            break
+        if answer.status_code == 202:
+            raise TryLater(
+                f"{self._url}: waiting for approval of the key {public_key_sha256(request_pem)}",
+                hint="have it approved by that number, then run it again",
+                after=waiting_seconds(answer),
+            )
+        try:
+            result = self._result(answer)
+        except Refused as error:
+            about_token = bool(codes & TOKEN_CODES) or answer.status_code in {401, 403}
+            raise (error if about_token else self._with_count(error)) from error
         if not isinstance(result, dict) or not isinstance(result.get("certificate"), str):
-            raise UnusableAnswer("the issuer's answer holds no certificate", hint="run enroll again; the key is kept")
+            raise UnusableAnswer("the issuer's answer holds no certificate", hint="run it again; the key is kept")
         return Issued(result["certificate"], str(result.get("id", "")))
 
     def find(self, request_pem: bytes) -> Issued | None:
         """See Issuer."""
         for page in range(1, LIST_PAGES + 1):
             try:
-                results = self._call("GET", params={"status": "active", "page": page, "per_page": 50})
+                results = self._list(page)
             except (Refused, ConfigError):
                 return None  # a registration authority need not have a list, nor a token the right to see it
             if not isinstance(results, list) or not results:
@@ -61,20 +92,50 @@ class CloudflareIssuer:
                     return Issued(result["certificate"], str(result.get("id", "")))
         return None
 
-    def _call(self, method: str, **arguments: Any) -> Any:
-        try:
-            answer = self._session.request(method, self._url, timeout=TIMEOUT, allow_redirects=False, **arguments)
-        except requests.exceptions.SSLError as error:
-            raise _tls_fault(error, self._url) from error
-        except (requests.RequestException, OSError) as error:
-            raise TryLater(
-                f"{self._url} cannot be reached: {plain(error)}", hint="check network and DNS, then run enroll again"
-            ) from error
+    def reach(self) -> str:
+        """See Issuer."""
+        self._list(1)
+        return f"{self._url} answers, and knows the {'certificate' if self.can_renew else 'token'}"
+
+    def settle(self, *, old_id: str, pair: tuple[str, str]) -> str:
+        """See Issuer. A zone revokes the old certificate; a registration authority does when it sees the new one."""
+        if self.can_renew:
+            seen = Caller(ca_file=self._caller.ca_file, proxy=self._caller.proxy, pair=pair)
+            try:
+                self._result(seen("GET", self._url))
+            finally:
+                seen.close()
+            return f"{self._url} has seen the new certificate"
+        if self._zone and old_id:
+            self._result(self._caller("DELETE", f"{self._url}/{old_id}"))
+            return f"the certificate before, {old_id}, is revoked"
+        return ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._caller.close()
+
+    def _list(self, page: int) -> Any:
+        # a registration authority shows the asker's own certificate and minds no parameters
+        shown = {"status": "active", "page": page, "per_page": 50}
+        return self._result(self._caller("GET", self._url, params=shown))
+
+    def _result(self, answer: requests.Response) -> Any:
         if answer.status_code in {200, 201}:
             return _result(answer)
-        raise refusal(
-            answer.status_code, _errors(answer), url=self._url, wait=retry_after(answer.headers.get("Retry-After"))
-        )
+        wait = retry_after(answer.headers.get("Retry-After"))
+        raise refusal(answer.status_code, _errors(answer), url=self._url, wait=wait, renewal=self.can_renew)
+
+    def _with_count(self, error: Refused) -> Refused:
+        """With the number of the zone's certificates in force, for there is a quota; as it was if nobody tells."""
+        if not self._zone:
+            return error
+        try:
+            answer = self._caller("GET", self._url, params={"status": "active", "page": 1, "per_page": 5})
+            count = answer.json()["result_info"]["total_count"]
+        except (AgentError, ValueError, KeyError, TypeError):
+            return error
+        return Refused(f"{error} (the zone has {count} certificates in force)", hint=error.hint)
 
 
 def _is_for(result: Any, request_pem: bytes) -> bool:
@@ -86,29 +147,31 @@ def _is_for(result: Any, request_pem: bytes) -> bool:
         return False
 
 
-def refusal(status: int, errors: list[tuple[int, str]], *, url: str, wait: float | None = None) -> AgentError:
+def refusal(
+    status: int, errors: list[tuple[int, str]], *, url: str, wait: float | None = None, renewal: bool = False
+) -> AgentError:
     """The error that an answer other than 200 means; code and message are shown as the issuer sent them."""
     said = "; ".join(f"{code} {message}" if code else message for code, message in errors) or "no reason given"
     where = f"{url}: HTTP {status}: {said}"
     codes = {code for code, _ in errors}
-    if status == 429:
-        after = wait or BLOCKED_SECONDS
-        return TryLater(where, hint=f"try again in {after:.0f} s", after=after)
-    if status >= 500 or status in {408, 425}:
-        return TryLater(where, hint="run enroll again later; the key is kept", after=wait or 0.0)
+    passes = passing(status, where, wait=wait)
+    if passes is not None:
+        return passes
     if status < 400:
-        return ConfigError(
-            f"enroll.url: {where} (a redirect could take the token elsewhere)",
-            hint="set enroll.url to where the API is",
-        )
+        return ConfigError(f"enroll.url: {where}", hint="set enroll.url to where the API is")
     if codes & ZONE_CODES or status in {404, 405}:
         return ConfigError(f"enroll.url, enroll.zone_id: {where}", hint="check enroll.url and enroll.zone_id")
+    if renewal and (codes & TOKEN_CODES or status in {401, 403}):
+        return Refused(
+            f"the certificate in force renews nothing: {where}", hint="sensor-agent enroll --force, with a new token"
+        )
     if codes & TOKEN_CODES or status in {401, 403}:
         return Refused(
             f"the token was refused: {where}",
-            hint="give a token with the permission `SSL and Certificates: Edit` for the zone (an API token, not the global key)",
+            hint="give a new one-time token, or an API token (not the global key) with the permission"
+            " `SSL and Certificates: Edit` for the zone",
         )
-    return Refused(f"the request was refused: {where}", hint="if it is about the key, set enroll.key_type")
+    return Refused(f"the request was refused: {where}", hint='if it is about the key, set enroll.key_type = "rsa2048"')
 
 
 def _result(answer: requests.Response) -> Any:
@@ -124,33 +187,10 @@ def _result(answer: requests.Response) -> Any:
 
 def _errors(answer: requests.Response) -> list[tuple[int, str]]:
     """The envelope's (code, message) list; whatever else came, as the one message."""
+    if answer.status_code < 300:
+        return []
     try:
         errors = answer.json()["errors"]
         return [(int(error.get("code", 0)), str(error.get("message", ""))[:200]) for error in errors]
     except (ValueError, TypeError, KeyError, AttributeError):
-        words = " ".join(answer.text[:400].split())
-        return [(0, "".join(letter for letter in words if letter.isprintable())[:120])] if words else []
-
-
-def _tls_fault(error: requests.exceptions.SSLError, url: str) -> AgentError:
-    """A clock in the past makes every certificate `not yet valid`: that is this board's fault, and passes."""
-    for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            code, message = cause.verify_code, cause.verify_message
-            break
-        if type(cause).__name__ == "CertificateError":  # a wrong host name by urllib3 1.26's own check
-            code, message = 0, str(cause)
-            break
-    else:
-        return TryLater(f"{url}: TLS failed: {plain(error)}", hint="run enroll again later")
-    if code == NOT_YET_VALID:
-        return TryLater(
-            f"{url}: its certificate is not yet valid by this device's clock", hint="timedatectl; set the clock"
-        )
-    if code == EXPIRED:
-        return TryLater(
-            f"{url}: its certificate has expired by this device's clock", hint="timedatectl; else ask the issuer"
-        )
-    return ConfigError(
-        f"{url}: its certificate does not verify: {message}", hint="check enroll.url, enroll.ca_file and uplink.ca_file"
-    )
+        return [(0, words(answer))] if answer.text.strip() else []

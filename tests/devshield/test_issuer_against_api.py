@@ -23,8 +23,10 @@ def make_issuer(shield: Shield) -> Iterator[MakeIssuer]:
 
         def make(*, zone_id: str = ZONE_ID, token: str = "") -> CloudflareIssuer:
             token = token or shield.tokens.zone_file.read_text().strip()
-            issuer = CloudflareIssuer(url=shield.api_url, zone_id=zone_id, token=token, ca_file=str(shield.ca_file))
-            undo.callback(issuer._session.close)  # urllib3 1.26 leaves its sockets to the garbage collector
+            issuer = CloudflareIssuer(
+                url=shield.api_url, zone_id=zone_id, token=token, ca_file=str(shield.ca_file), wait=lambda _: None
+            )
+            undo.callback(issuer.close)  # urllib3 1.26 leaves its sockets to the garbage collector
             return issuer
 
         yield make

@@ -1,7 +1,6 @@
 """Devices that want certificates of a registration authority, and plain requests to one."""
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from world.visitors import Got, Pair, connection
 from agent import pem
 from agent.devshield.registration.desk import PATH
 from agent.devshield.registration.office import RegistrationAuthority
-from agent.enrollment import Report, Wish, enroll
+from agent.enrollment import Patience, Report, Wish, enroll
 from agent.identity_store import IdentityStore
 from agent.issuers.cloudflare import CloudflareIssuer
 
@@ -42,14 +41,12 @@ class Device:
                 wish,
                 IdentityStore(self.directory / "store"),
                 lambda: issuer,
-                now=lambda: datetime.now(UTC),
+                patience=Patience(lambda: datetime.now(UTC), wait_seconds),
                 report=report,
                 force=force,
-                wait_seconds=wait_seconds,
-                stop=threading.Event(),
             )
         finally:
-            issuer._session.close()  # urllib3 1.26 leaves its sockets to the garbage collector
+            issuer.close()  # urllib3 1.26 leaves its sockets to the garbage collector
         return report
 
 

@@ -21,6 +21,8 @@ class SigningIssuer:
         self.lost = lost
         self.issued: list[tuple[bytes, bytes]] = []
         self.asked = 0
+        self.settled: list[tuple[str, tuple[str, str]]] = []
+        self.closed = 0
         self.watch: Callable[[], object] = lambda: None
         self._sign = sign or authority().sign
 
@@ -39,3 +41,13 @@ class SigningIssuer:
             if same_key(request, request_pem):
                 return Issued(certificate.decode(), f"id-{number}")
         return None
+
+    def reach(self) -> str:
+        return "it answers"
+
+    def settle(self, *, old_id: str, pair: tuple[str, str]) -> str:
+        self.settled.append((old_id, pair))
+        return ""
+
+    def close(self) -> None:
+        self.closed += 1

@@ -1,0 +1,91 @@
+"""`identity verify`: whether this pair may be used here, and what the shield makes of it; the exit code says who acts."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from agent import identity
+from agent.cli import parts
+from agent.cli.render import coloured, table, write_json
+from agent.config import Config, load
+from agent.delivery import Answer, Verdict
+from agent.device import board
+from agent.identity import Identity, IdentityState
+from agent.uplink import Uplink
+
+MARKS: Final = ("certificate", "mtls", "1020")  # words of an answer that is about the certificate
+EXIT: Final = {"active": 0, "unknown": 75, "rejected": 77}  # any other state: 78
+Line = tuple[str, str, str, str]
+"""Name, `ok`, `warn` or `fail`, what was seen, and the next command."""
+
+
+def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    """Add `verify` to the family."""
+    command = members.add_parser(
+        "verify",
+        help="does it load, is it for this board, does the shield take it",
+        description="Look at the pair: whether it loads, is in date, private, and for this board; then ask the shield.",
+        epilog="Exit codes: 0 good, 75 the shield could not be asked, 77 it refuses, 78 the pair cannot be used.",
+        parents=[common],
+    )
+    command.add_argument("--offline", action="store_true", help="ask nobody on the network")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.set_defaults(handler=verify)
+
+
+def verify(args: argparse.Namespace) -> int:
+    """See `add_to`."""
+    config = load(args.config)
+    found = identity.load(parts.identity_files(config), now=parts.utc_now(), here=board(args.root))
+    lines = list(_local(found, config))
+    state = found.state.value
+    if found.state is IdentityState.ACTIVE and found.pair and not args.offline:
+        state, line = _shield(found.pair, config)
+        lines.append(line)
+    if args.json:
+        checks = [{"name": name, "result": result, "saw": saw, "fix": fix or None} for name, result, saw, fix in lines]
+        write_json({"state": state, "checks": checks})
+    else:
+        for name, result, saw, fix in lines:
+            sys.stdout.write(table([(coloured(result, result.upper().ljust(4)), name, saw)]))
+            sys.stdout.write(f"      next: {fix}\n" if fix else "")
+    return EXIT.get(state, 78)
+
+
+def _local(found: Identity, config: Config) -> Iterator[Line]:
+    says = found.certificate
+    if found.state is IdentityState.ACTIVE and says:
+        yield "pair", "ok", f"loads; {says.name}, sha256 {says.fingerprint_sha256[:16]}…", ""
+        due = says.renews_after <= parts.utc_now()
+        left = f"until {says.not_after:%Y-%m-%d}, {says.days_left(parts.utc_now())} days; renewal from {says.renews_after:%Y-%m-%d}"
+        yield "validity", "warn" if due else "ok", left, "sensor-agent renew" if due else ""
+    else:
+        yield "pair", "fail", found.detail, found.fix
+    if found.moved:
+        yield "board", "warn", f"another {found.moved} than at enrollment", "sensor-agent renew (binds it to this one)"
+    warning = identity.exposed(parts.identity_files(config)[1])
+    if warning:
+        yield "key", "warn", warning, warning.rpartition("; ")[2]
+
+
+def _shield(pair: tuple[str, str], config: Config) -> tuple[str, Line]:
+    uplink = Uplink(parts.target(config), pair)
+    answer = uplink.get()
+    uplink.close()
+    return judged(answer, config.uplink.url)
+
+
+def judged(answer: Answer, url: str) -> tuple[str, Line]:
+    """The state that the shield's answer to a sound pair means, and the line that tells it."""
+    if answer.verdict is Verdict.HOLD:
+        if any(mark in answer.detail.lower() for mark in MARKS) or answer.status is None:
+            what, fix = "revoked, or not on its list", "sensor-agent enroll --force"
+        else:
+            what, fix = "perhaps by a rule that is not about certificates", "look the CF-Ray up in the zone's events"
+        return "rejected", ("shield", "fail", f"refuses this pair, {what}: {answer.detail}", fix)
+    if answer.status is not None and answer.status < 300:
+        return "active", ("shield", "ok", f"{url} takes it (HTTP {answer.status} to a GET)", "")
+    if answer.status is None or answer.verdict is Verdict.RETRY:
+        return "unknown", ("shield", "warn", f"could not be asked: {answer.detail}", "sensor-agent check")
+    return "active", ("shield", "warn", f"answers a GET with {answer.detail}", "sensor-agent run --once")

@@ -1,0 +1,159 @@
+"""The question to the issuer: asked again while that may help, and never for a second certificate of one key.
+
+Key and request are on disk before the issuer hears of them, so an answer that got lost is asked for again with
+the same key, and looked for in the issuer's list before it is asked for.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Final
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.wait import wait_base
+
+from agent import pem
+from agent.enrollment.records import Report, Wish
+from agent.enrollment.standing import certificate_in
+from agent.errors import TryLater, UnusableAnswer
+from agent.identity_store import IdentityStore
+from agent.issuers import Issued, Issuer
+
+log = logging.getLogger(__name__)
+
+SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
+WRITTEN: Final = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before the code it runs is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long to try again, and what ends it early."""
+
+    now: Callable[[], datetime]
+    wait_seconds: float = 0.0
+    stop: Event | None = None
+
+
+def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes | None = None) -> tuple[bytes, bytes]:
+    """The pending key and request, made now unless an earlier try for the same left them; on disk when this returns.
+
+    `like` is the certificate that is renewed: the request repeats its names.
+    """
+    names = certificate_in(like)
+    words = [wish.name, wish.key_type, wish.subject, names.name if names else "", wish.here.line().decode()]
+    wanted = json.dumps(words).encode()
+    key, request = store.pending("key.pem"), store.pending("request.pem")
+    if key is not None and request is not None and store.pending("wanted.json") == wanted:
+        report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
+        return key, request
+    store.forget_pending()
+    key = pem.new_key(wish.key_type)
+    request = pem.signing_request(key, name=wish.name, subject=wish.subject, like=like)
+    store.keep("key.pem", key)
+    store.keep("request.pem", request)
+    store.keep("wanted.json", wanted)  # last: without it the other two are not used
+    report.done("key", f"{wish.key_type}, made on this device (public key {pem.public_key_sha256(request)[:16]}…)")
+    return key, request
+
+
+def kept(store: IdentityStore, request: bytes, *, now: datetime) -> bytes | None:
+    """The certificate that an earlier try was cut off with, if it is still of use."""
+    certificate = store.pending("certificate.pem")
+    return certificate if certificate is not None and _is_usable(certificate, request, now=now) else None
+
+
+def ask(
+    wish: Wish, store: IdentityStore, issuer: Issuer, request: bytes, *, patience: Patience, report: Report
+) -> bytes:
+    """The certificate as clean PEM, kept in the store; tries again for as long as there is patience and it may help."""
+    event = patience.stop or Event()
+
+    def once() -> Issued:
+        if event.is_set():
+            raise TryLater("stopped before the issuer was ready")
+        check_clock(store, now=patience.now())
+        asked_before = store.pending("asked.json") is not None
+        earlier = issuer.find(request) if asked_before else None
+        if earlier is not None and _is_usable(earlier.certificate_text, request, now=patience.now()):
+            report.done("request", f"{issuer.name} had issued it already (id {earlier.issuer_id})")
+            return earlier
+        store.keep("asked.json", json.dumps({"issuer": issuer.name, "at": patience.now().isoformat()}).encode())
+        issued = issuer.issue(request, validity_days=wish.validity_days)
+        report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
+        return issued
+
+    told: set[str] = set()
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None and str(error) not in told:
+            told.add(str(error))
+            log.info("enrollment waits", extra={"REASON": str(error)})
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(TryLater),
+        stop=stop_after_delay(patience.wait_seconds) | stop_when_event_set(event),
+        wait=_Wait(patience.wait_seconds),
+        sleep=sleep_using_event(event),
+        before_sleep=tell,
+        reraise=True,
+    )
+    issued = retrying(once)
+    certificate = pem.extract_chain(issued.certificate_text, request_pem=request)
+    pem.check_issued(certificate, request_pem=request, now=patience.now())  # before it is kept: a wrong one would stick
+    store.keep("issued.json", json.dumps({"issuer": issuer.name, "issuer_id": issued.issuer_id}).encode())
+    store.keep("certificate.pem", certificate)
+    return certificate
+
+
+def check_clock(store: IdentityStore, *, now: datetime) -> None:
+    """Raises TryLater while the clock is before this code, or before a certificate that this device got earlier.
+
+    Not asked of TLS: with a clock in the past every server's certificate is not yet valid, and that says nothing.
+    """
+    past = WRITTEN
+    for generation in store.generations():
+        try:
+            says = certificate_in((generation / "cert.pem").read_bytes())
+        except OSError:
+            continue
+        past = max(past, says.not_before) if says else past
+    if (past - now).total_seconds() > SLOW_SECONDS:
+        raise TryLater(
+            f"this device's clock says {now:%Y-%m-%d}, and it is {past:%Y-%m-%d} at least: nobody was asked",
+            hint="timedatectl set-ntp true; timedatectl; or enroll --wait SECONDS",
+        )
+
+
+def _is_usable(certificate_text: bytes | str, request: bytes, *, now: datetime) -> bool:
+    try:
+        certificate = pem.extract_chain(certificate_text, request_pem=request)
+        pem.check_issued(certificate, request_pem=request, now=now)
+    except UnusableAnswer:
+        return False
+    return True
+
+
+class _Wait(wait_base):
+    """Full jitter up to a minute, or what the issuer asked for; never beyond the time there is."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._jitter = wait_random_exponential(multiplier=1, max=60)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = error.after if isinstance(error, TryLater) else 0.0
+        left = self._total - (retry_state.seconds_since_start or 0.0)
+        return max(min(asked + self._jitter(retry_state), left), 0.0)

@@ -1,0 +1,73 @@
+"""A device's first certificate, or another one with a new token."""
+
+from collections.abc import Callable
+
+from agent import pem
+from agent.enrollment.asking import Patience, ask, check_clock, kept, request_for
+from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
+from agent.enrollment.standing import current, recovered
+from agent.enrollment.taking import settle, take
+from agent.identity import IdentityState, paths
+from agent.identity_store import IdentityStore
+from agent.issuers import Issuer
+
+
+def enroll(
+    wish: Wish,
+    store: IdentityStore,
+    make_issuer: Callable[[], Issuer],
+    *,
+    patience: Patience,
+    report: Report,
+    force: bool = False,
+    probe: Probe = unprobed,
+) -> None:
+    """Leave the device with a valid pair at the two places of the wish; `report` tells what was done.
+
+    Does nothing and asks nobody when there is one already (unless `force`): `make_issuer`, which wants the
+    token, is called only when it is needed. Raises an AgentError whose exit code says who must act.
+    """
+    with store.lock():
+        found = recovered(wish, store, now=patience.now(), report=report)
+        if found.state is IdentityState.ACTIVE and not force:
+            report.state, report.certificate = "enrolled", found.certificate
+            report.done("identity", "already enrolled; nothing was asked and no token was used")
+            return
+        store.check_places(wish.cert_file, wish.key_file)
+        before = store.meta() if found.state in {IdentityState.ACTIVE, IdentityState.EXPIRED} else {}
+        key, request = request_for(wish, store, report)
+        certificate = kept(store, request, now=patience.now())
+        issuer = None
+        if certificate is None:
+            issuer = make_issuer()
+            certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+        seen = take(
+            wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report
+        )
+        if seen is Seen.ACCEPTED:
+            settle(before, issuer, paths(str(wish.cert_file), str(wish.key_file), {}), report)
+
+
+def rehearse(
+    wish: Wish,
+    store: IdentityStore,
+    make_issuer: Callable[[], Issuer],
+    *,
+    patience: Patience,
+    report: Report,
+) -> None:
+    """Go through an enrollment up to the question that the issuer would answer with a certificate.
+
+    Writes nothing and spends no token. Raises what `enroll` would.
+    """
+    found = current(wish, now=patience.now())
+    report.state, report.certificate = found.state.value, found.certificate
+    report.done("identity", found.detail or "a valid certificate is in force: enroll would do nothing")
+    store.check_places(wish.cert_file, wish.key_file, make=False)
+    report.done("places", f"{wish.cert_file} and {wish.key_file} can be written")
+    check_clock(store, now=patience.now())
+    report.done("clock", f"{patience.now():%Y-%m-%d %H:%M} UTC can be true")
+    request = pem.signing_request(pem.new_key(wish.key_type), name=wish.name, subject=wish.subject)
+    report.done("request", f"{wish.key_type}, for {wish.name}, {wish.validity_days} days; not sent\n{request.decode()}")
+    issuer = make_issuer()
+    report.done("issuer", f"{issuer.name}: {issuer.reach()}; nothing was asked of it")

@@ -1,0 +1,104 @@
+"""A request carried out by hand, and a pair brought in by hand, whatever form it has."""
+
+import ssl
+from pathlib import Path
+
+from agent import pem
+from agent.certificate import parse
+from agent.enrollment.asking import Patience, request_for
+from agent.enrollment.records import Report, Wish
+from agent.enrollment.standing import current, meta_of
+from agent.errors import IdentityError, UnusableAnswer
+from agent.identity import MISMATCH
+from agent.identity_store import IdentityStore
+
+
+def export_request(wish: Wish, store: IdentityStore, *, report: Report) -> bytes:
+    """The signing request of the key that waits for its certificate, made now if none does; as PEM."""
+    with store.lock():
+        store.check_places(wish.cert_file, wish.key_file)
+        _, request = request_for(wish, store, report)
+        report.state = "waiting"
+        return request
+
+
+def import_pair(
+    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, patience: Patience, report: Report
+) -> None:
+    """Make a certificate that somebody brings the one in force, with its key.
+
+    `text` holds it in PEM, its chain in any order, bare or inside of an issuer's JSON. The key is `key`, else the
+    one in `text`, else the one of the exported request, else the one in force. A key is never opened: `ssl` says
+    whether the two belong together. Raises UnusableAnswer if none of the certificates is for the key, or it is
+    out of date; IdentityError if there is no key.
+    """
+    with store.lock():
+        store.check_places(wish.cert_file, wish.key_file)
+        chains = pem.possible_chains(text)
+        keys = _keys(wish, store, text, key, now=patience)
+        if not keys:
+            raise IdentityError("no key for this certificate is known here", hint="give --key FILE")
+        name, candidate, chain = _matching(store, chains, keys)
+        says = parse(chain)
+        if says.not_after <= patience.now():
+            raise UnusableAnswer(f"the certificate expired on {says.not_after:%Y-%m-%d}", hint="have a new one made")
+        report.done("check", f"{says.name}, for {name}; {chain.count(b'BEGIN')} in its chain")
+        generation = store.commit(
+            key=candidate,
+            certificate=wish.here.line() + chain,
+            meta=meta_of(chain, b'{"issuer": "manual"}', wish),
+        )
+        store.place(wish.cert_file, wish.key_file)
+        store.forget_pending()
+        report.state, report.changed, report.certificate = "enrolled", True, says
+        report.done("switch", f"{wish.cert_file} and {wish.key_file} lead to {generation}")
+
+
+def _keys(
+    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, now: Patience
+) -> list[tuple[str, bytes]]:
+    """The keys that it may be for, each with its name for a person; only the given one if one is given."""
+    if key is not None:
+        given = pem.first_key(key)
+        if given is None:
+            raise IdentityError("the key file holds no PEM key", hint="openssl pkey -in KEY.der -inform DER")
+        return [("the given key", given)]
+    found = [
+        ("the key beside it", pem.first_key(text)),
+        ("the key of the exported request", store.pending("key.pem")),
+    ]
+    pair = current(wish, now=now.now()).pair
+    if pair is not None:
+        found.append(("the key in force", Path(pair[1]).read_bytes()))
+    return [(name, each) for name, each in found if each is not None]
+
+
+def _matching(store: IdentityStore, chains: list[bytes], keys: list[tuple[str, bytes]]) -> tuple[str, bytes, bytes]:
+    """The first key that one of the chains is for, with its name and the chain."""
+    for name, key in keys:
+        for chain in chains:
+            if _belong(store, chain, key):
+                return name, key, chain
+    names = " or ".join(name for name, _ in keys)
+    raise UnusableAnswer(f"none of the certificates is for {names}", hint="give --key FILE")
+
+
+def _belong(store: IdentityStore, chain: bytes, key: bytes) -> bool:
+    """Whether OpenSSL takes the two for a pair. Raises UnusableAnswer if it cannot open the key at all."""
+    files = store.try_out(certificate=chain, key=key)
+    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        trial.load_cert_chain(*files, password="")
+    except ssl.SSLError as error:
+        if error.reason in MISMATCH:
+            return False
+        encrypted = b"ENCRYPTED" in key
+        raise UnusableAnswer(
+            "the key is encrypted, and nobody is there to be asked for its passphrase"
+            if encrypted
+            else f"OpenSSL cannot open the key: {error.reason or error}",
+            hint="openssl pkey -in KEY -out PLAIN" if encrypted else "openssl pkey -in KEY -noout (says why)",
+        ) from error
+    finally:
+        store.forget_trial()
+    return True

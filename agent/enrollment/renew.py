@@ -1,0 +1,144 @@
+"""A new key and certificate for the old certificate, from two thirds of its life on.
+
+The daemon cannot write root's store, so it cannot go back to the pair before by itself. The new pair is therefore
+shown to the shield before the switch; and if the daemon's line is held all the same, the next run of this, by the
+timer, asks the shield about both pairs and goes back.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agent import pem
+from agent.certificate import Certificate
+from agent.enrollment.asking import Patience, ask, kept, request_for
+from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
+from agent.enrollment.standing import current, recovered, roll_back_to_earlier, went_wrong
+from agent.enrollment.taking import settle, take
+from agent.errors import AgentError, IdentityError, Refused
+from agent.identity import Identity, IdentityState
+from agent.identity_store import IdentityStore
+from agent.issuers import Issuer
+from agent.renewal import WARNING_DAYS, warning
+
+log = logging.getLogger(__name__)
+
+ENROLL_AGAIN = "sensor-agent enroll --force --token-file F"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to make the issuer. `by_pair` is None where it cannot renew; `by_token` raises Refused without a token."""
+
+    issuer: str
+    by_pair: Callable[[tuple[str, str]], Issuer] | None
+    by_token: Callable[[], Issuer]
+
+
+def renew(
+    wish: Wish,
+    store: IdentityStore,
+    credentials: Credentials,
+    *,
+    patience: Patience,
+    report: Report,
+    force: bool = False,
+    probe: Probe = unprobed,
+    held: bool = False,
+) -> None:
+    """Renew what is due, or say until when it is not; `held`: the daemon reports that the shield refuses it.
+
+    Raises IdentityError where there is nothing to renew, Refused where it takes a token, else as `enroll`.
+    """
+    with store.lock():
+        found = recovered(wish, store, now=patience.now(), report=report)
+        if found.pair is None or found.certificate is None:
+            raise IdentityError(found.detail, hint=found.fix)
+        report.state, report.certificate = "enrolled", found.certificate
+        if held and not force and went_wrong(wish, store, found, probe, now=patience.now()):
+            roll_back_to_earlier(wish, store, now=patience.now(), report=report)
+            log.warning("identity rolled back", extra={"REASON": "the shield refuses it and takes the one before"})
+            return
+        if found.state is IdentityState.ACTIVE and not force and patience.now() < found.certificate.renews_after:
+            report.done("renewal", f"not due before {found.certificate.renews_after:%Y-%m-%dT%H:%M:%SZ}")
+            return
+        _warn(store, found.certificate, now=patience.now())
+        store.check_places(wish.cert_file, wish.key_file)
+        _keep_tpm_keys(found.pair)
+        _renew(wish, store, credentials, found, patience=patience, probe=probe, report=report)
+
+
+def _renew(
+    wish: Wish,
+    store: IdentityStore,
+    credentials: Credentials,
+    found: Identity,
+    *,
+    patience: Patience,
+    probe: Probe,
+    report: Report,
+) -> None:
+    assert found.pair is not None  # noqa: S101 - renew has looked
+    before, like = store.meta(), Path(found.pair[0]).read_bytes()
+    key, request = request_for(wish, store, report, like=like)
+    certificate, issuer = kept(store, request, now=patience.now()), None
+    if certificate is None:
+        issuer = _issuer(credentials, found, now=patience.now(), report=report)
+        if issuer is None:
+            return
+        try:
+            certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+        except AgentError as error:
+            if found.state is IdentityState.EXPIRED:
+                error.hint = f"{found.detail}: {ENROLL_AGAIN}"
+            raise
+        finally:
+            issuer.close()
+    seen = take(wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report)
+    new = current(wish, now=patience.now()).pair
+    if seen is Seen.ACCEPTED and new is not None:
+        settle(before, issuer, new, report)
+
+
+def _issuer(credentials: Credentials, found: Identity, *, now: datetime, report: Report) -> Issuer | None:
+    """Who is asked: by the pair in force, else by a token that lies ready; None while there is time to bring one."""
+    says = found.certificate
+    assert says is not None and found.pair is not None  # noqa: PT018, S101 - renew has looked
+    if credentials.by_pair is not None:
+        if found.state is IdentityState.EXPIRED:  # the issuer may give grace; a token is sure
+            try:
+                return credentials.by_token()
+            except Refused:
+                pass
+        return credentials.by_pair(found.pair)
+    try:
+        return credentials.by_token()
+    except Refused as error:
+        end = f"the certificate {'expired' if says.not_after <= now else 'ends'} on {says.not_after:%Y-%m-%d}"
+        if says.days_left(now) >= WARNING_DAYS[0]:
+            report.done("renewal", f"due, but {credentials.issuer} cannot renew by itself; {end}: {ENROLL_AGAIN}")
+            return None
+        raise Refused(
+            f"{credentials.issuer} cannot renew by itself, and there is {error}; {end}", hint=ENROLL_AGAIN
+        ) from error
+
+
+def _warn(store: IdentityStore, says: Certificate, *, now: datetime) -> None:
+    """One line in the log at each of WARNING_DAYS."""
+    told = store.told()
+    known = told.get("fingerprint_sha256") == says.fingerprint_sha256
+    step = warning(says.days_left(now), int(told.get("days", 0)) if known else None)
+    if step is not None:
+        left = {"NAME": says.name, "DAYS_LEFT": says.days_left(now), "NOT_AFTER": f"{says.not_after:%Y-%m-%d}"}
+        log.warning("certificate ends", extra=left)
+        store.tell({"fingerprint_sha256": says.fingerprint_sha256, "days": step})
+
+
+def _keep_tpm_keys(pair: tuple[str, str]) -> None:
+    if pem.held_elsewhere(Path(pair[1]).read_bytes()):
+        raise Refused(
+            f"{pair[1]} leads to a key that a TPM or another provider holds; a renewal here would put a file in its place",
+            hint="make a request with openssl req, have it signed, sensor-agent identity import CERT --key KEY",
+        )
