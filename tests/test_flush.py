@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ RETRY = Answer(Verdict.RETRY, 503)
 HOLD = Answer(Verdict.HOLD, 403)
 MISDIRECTED = Answer(Verdict.MISDIRECTED, 200)
 LOST = Answer(Verdict.RETRY, None, ambiguous=True)
+DOWN = Answer(Verdict.RETRY, None)
 STALE = Answer(Verdict.RETRY, None, ambiguous=True, stale=True)
 ERROR = Answer(Verdict.RETRY, 500, detail="HTTP 500: poison")
 
@@ -30,7 +32,7 @@ class FakeUplink:
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.script = list(answers)
         self.sent: list[tuple[str, bytes]] = []
-        self.lists: list[bool | None] = [False]
+        self.lists: list[bool | Answer] = [False]
         self.asked: list[bytes] = []
         self.closed = 0
         self.pair: tuple[str, str] | None = None
@@ -39,9 +41,10 @@ class FakeUplink:
         self.sent.append((key, body))
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
-    def is_listed(self, body: bytes) -> bool | None:
+    def find(self, body: bytes) -> tuple[Answer, bool]:
         self.asked.append(body)
-        return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        answer = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        return (Answer(Verdict.MISDIRECTED, 200), answer) if isinstance(answer, bool) else (answer, False)
 
     def close(self) -> None:
         self.closed += 1
@@ -304,7 +307,7 @@ def test_a_reading_that_is_not_listed_is_sent_again(make: Callable[..., World]) 
 
 def test_a_shield_that_does_not_answer_is_asked_again_and_then_sent_the_reading(make: Callable[..., World]) -> None:
     world = make(LOST, ACK)
-    world.uplink.lists = [None]
+    world.uplink.lists = [LOST]
     world.spool_readings(1)
     world.steps(60)
     assert world.keys == ["device-1", "device-1"]
@@ -313,9 +316,9 @@ def test_a_shield_that_does_not_answer_is_asked_again_and_then_sent_the_reading(
 
 def test_the_network_may_come_back_long_after_the_answer_was_lost(make: Callable[..., World]) -> None:
     world = make(LOST)
-    world.uplink.lists = [None, None, None, True]
+    world.uplink.lists = [*[DOWN] * 20, True]
     world.spool_readings(1)
-    world.steps(60)
+    world.steps(90)
     assert world.keys == ["device-1"]
     assert world.spool.counts().pending == 0
 
@@ -366,6 +369,49 @@ def test_a_poisoned_reading_is_set_aside_after_a_day_of_tries(make: Callable[...
         world.steps(30)
         world.now += 3600
     assert (world.spool.counts().set_aside, world.spool.counts().pending) == (1, 0)
+
+
+def live_first(world: World) -> World:
+    world.flush.replan(replace(world.plan, live_first=True))
+    return world
+
+
+def test_the_newest_tick_goes_first_and_the_backlog_follows_in_order(make: Callable[..., World]) -> None:
+    world = live_first(make(RETRY, ACK))
+    world.spool_readings(1, 2, 3)
+    world.spool_readings(4, 5)
+    world.steps(3)
+    assert world.keys == ["device-4", "device-4", "device-5"]
+    world.steps(1)
+    world.spool_readings(6)
+    world.steps(6)
+    assert world.keys[3:] == ["device-1", "device-6", "device-2", "device-3"]
+    assert world.spool.counts().pending == 0
+
+
+def test_a_newest_tick_that_is_refused_does_not_keep_the_backlog(make: Callable[..., World]) -> None:
+    world = live_first(make(REJECT, ACK, REJECT, ACK))
+    world.spool_readings(1, 2)
+    world.spool_readings(3)
+    world.steps(8)
+    assert world.keys == ["device-3", "device-1", "device-3", "device-2"]
+    assert (world.spool.counts().pending, world.spool.counts().set_aside) == (0, 1)
+
+
+def test_a_held_tick_is_not_sent_first(make: Callable[..., World]) -> None:
+    world = live_first(make(ACK))
+    world.spool_readings(1)
+    world.spool.append([Reading("s0", 2, 60)], boot_id="boot")
+    world.steps(4)
+    assert world.keys == ["device-1"]
+
+
+def test_without_it_the_oldest_goes_first(make: Callable[..., World]) -> None:
+    world = make(RETRY, ACK)
+    world.spool_readings(1)
+    world.spool_readings(2)
+    world.steps(4)
+    assert world.keys == ["device-1", "device-1", "device-2"]
 
 
 def test_what_kept_the_line_down_may_end_early(make: Callable[..., World]) -> None:

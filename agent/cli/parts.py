@@ -83,6 +83,7 @@ def plan(config: Config, root: Path) -> Plan:
         body=body,
         key=lambda seq: f"{device}-{seq}",
         backoff=Backoff(cap=config.uplink.max_backoff_seconds, pace=config.uplink.min_interval_seconds),
+        live_first=config.uplink.live_first,
         here=board(root),
     )
 

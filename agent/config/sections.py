@@ -43,6 +43,7 @@ class UplinkConfig:
     timeout_seconds: float = key(20.0, between(0.1, 600))
     min_interval_seconds: float = key(1.05, between(0, 3600))  # Workers KV takes one write a second per key
     max_backoff_seconds: float = key(300.0, between(0.1, 86400))
+    live_first: bool = key(default=False)
     temperature_as: str = key("string", one_of("string", "number"))  # the tutorial's Worker refuses the number 0
     extra_fields: tuple[str, ...] = key((), each(one_of("sensor", "device", "seq")))
     accept_status: tuple[int, ...] = key((201,), each(between(200, 299)))

@@ -6,10 +6,11 @@ Asking can only spare a duplicate, never cost a reading: what is not listed, or 
 from collections import deque
 from typing import Final
 
+from agent.delivery import Answer
 from agent.spool import Spooled
 
 RECENT: Final = 64  # bodies remembered: the shield lists five, a tick has a few dozen sensors at the most
-ASKS: Final = 5  # GETs that nothing answers, after which the reading is sent again all the same
+ASKS: Final = 5  # GETs that are sent and not answered, after which the reading is sent again all the same
 
 
 class Doubt:
@@ -34,8 +35,11 @@ class Doubt:
         """The shield has a reading of these bytes."""
         self._stored.append(body)
 
-    def asked(self, listed: bool | None) -> None:  # noqa: FBT001 - the answer itself
-        """The shield said so, or nothing (None). The doubt ends with an answer, or with patience."""
-        self._asks += 1
-        if listed is not None or self._asks >= ASKS:
+    def asked(self, answer: Answer) -> None:
+        """The doubt ends with an answer, whatever it says, or with patience.
+
+        A question that did not get out says nothing: no reading would get out either.
+        """
+        self._asks += answer.ambiguous
+        if answer.status is not None or self._asks >= ASKS:
             self.about = None

@@ -72,7 +72,7 @@ class Flush:
         if self._doubt.about is not None:
             self._ask(self._uplink, self._doubt.about, now)
             return self.line.not_before
-        spooled = self._outbox.next(now)
+        spooled = self._outbox.next(now, live_first=self._plan.live_first)
         if spooled is None:
             return FOREVER
         body = self._plan.body(spooled)
@@ -123,13 +123,13 @@ class Flush:
     def _ask(self, uplink: Poster, doubt: Spooled, now: float) -> None:
         """Whether the shield has the reading whose answer was lost; if not, the next step sends it again."""
         body = self._plan.body(doubt)
-        listed = uplink.is_listed(body)
-        self._doubt.asked(listed)
+        answer, listed = uplink.find(body)
+        self._doubt.asked(answer)
         if listed:
             self.delivered = self.delivered.after_found(utc=self._wall())
             self._acknowledge(doubt, body, sent=now)
-        elif listed is None:
-            self._advance(Answer(Verdict.RETRY, detail=self.delivered.detail), sent=now)
+        elif answer.status is None:
+            self._advance(replace(answer, stale=False), sent=now)
 
     def _settle(self, spooled: Spooled, answer: Answer, body: bytes, *, sent: float) -> None:
         """Let the reading leave or stay, and the line change, as the answer says."""

@@ -1,4 +1,4 @@
-"""Which reading goes next: the oldest, but for suspects."""
+"""Which reading goes next: the oldest, but for suspects, and for the newest tick where that goes first."""
 
 from collections import deque
 from typing import Final
@@ -17,14 +17,18 @@ class Outbox:
         self.suspects = Suspects()
         self._spool = spool
         self._queue: deque[Spooled] = deque()
+        self._live: deque[Spooled] = deque()
+        self._tick = range(0)
 
-    def next(self, now: float) -> Spooled | None:
+    def next(self, now: float, *, live_first: bool) -> Spooled | None:
         """The reading to send at `now` (monotonic s); None if there is none, or the disk does not give any."""
         try:
-            chosen = self._choose(self._queue, now)
+            if live_first:
+                self._take_live()
+            chosen = self._choose(now)
             if chosen is None or not self._can_tell(chosen, now):
                 self._queue = deque(self._spool.head(max(BATCH, 2 * len(self.suspects.of))))
-                chosen = self._choose(self._queue, now)
+                chosen = self._choose(now)
         except SpoolError:
             return None  # the spool tells of its trouble itself; the next tick tries again
         return chosen
@@ -36,15 +40,23 @@ class Outbox:
 
     def gone(self, spooled: Spooled) -> None:
         """The reading has left the spool."""
-        if spooled in self._queue:
-            self._queue.remove(spooled)
+        for waiting in (self._live, self._queue):
+            if spooled in waiting:
+                waiting.remove(spooled)
+
+    def _take_live(self) -> None:
+        """The readings of a tick that is new; what is left of the one before waits its turn."""
+        if self._spool.last_tick != self._tick:
+            self._tick = self._spool.last_tick
+            self._live = deque(self._spool.latest())
 
     def _can_tell(self, spooled: Spooled, now: float) -> bool:
         suspicion = self.suspects.of.get(spooled.seq)
         return suspicion is None or suspicion.may_tell(now)
 
-    def _choose(self, waiting: deque[Spooled], now: float) -> Spooled | None:
+    def _choose(self, now: float) -> Spooled | None:
         if not self.suspects.of:
-            return waiting[0] if waiting else None
-        seq = self.suspects.choose([spooled.seq for spooled in waiting], now)
-        return next((spooled for spooled in waiting if spooled.seq == seq), None)
+            return next(iter(self._live or self._queue), None)
+        waiting = {spooled.seq: spooled for spooled in (*self._live, *self._queue)}
+        seq = self.suspects.choose(list(waiting), now)
+        return None if seq is None else waiting[seq]

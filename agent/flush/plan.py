@@ -16,8 +16,8 @@ class Poster(Protocol):
         """The answer to one reading; never raises for the outside world."""
         ...
 
-    def is_listed(self, body: bytes) -> bool | None:
-        """Whether the shield lists this reading among its most recent; None if nothing answered."""
+    def find(self, body: bytes) -> tuple[Answer, bool]:
+        """The answer to a question for the most recent readings, and whether this one is among them."""
         ...
 
     def close(self) -> None: ...
@@ -31,7 +31,7 @@ class Poster(Protocol):
 class Plan:
     """How to deliver, all from one configuration: `connect` makes the uplink that shows a pair,
     `files` gives the certificate and key to look at, `body` a reading's bytes, `key` its Idempotency-Key;
-    `here` is the board that the pair must be for.
+    `here` is the board that the pair must be for. With `live_first` the newest tick goes before what has waited.
     """
 
     connect: Callable[[tuple[str, str]], Poster]
@@ -40,6 +40,7 @@ class Plan:
     key: Callable[[int], str]
     backoff: Backoff
     here: Board = UNKNOWN
+    live_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

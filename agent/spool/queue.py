@@ -59,6 +59,7 @@ class Spool:
         self._shelf = Shelf(path, watermark)
         self._salvage = Salvage(path)
         self._waiting_since: float | None = None  # when the oldest thing to be committed came
+        self.last_tick = range(0)  # the numbers that the latest `append` gave
         try:
             self._shelf.open(max_readings=self.limits.max_readings)
         except ForeignSpool:
@@ -128,6 +129,7 @@ class Spool:
                 self._commit(claim=shelf.next_seq, utc=utc)
             if self._trouble.text and shelf.next_seq > shelf.state.next_seq:
                 self._drift(len(readings))
+            self.last_tick = range(shelf.next_seq - len(readings), shelf.next_seq)
             shelf.overflow()
             self._salvage_a_piece()
 
@@ -142,6 +144,12 @@ class Spool:
                 sendable = self._sendable(limit)
                 if len(sendable) >= limit or not self._salvage_a_piece():
                     return sendable
+
+    def latest(self) -> list[Spooled]:
+        """What is pending of the latest tick and may be sent; raises SpoolError if the disk refuses."""
+        with self._lock:
+            rows = [row for seq in self.last_tick for row in self._shelf.find(seq)]
+            return [row.spooled() for row in rows if row.intact and not row.boot]
 
     def ack(self, seq: int) -> None:
         """The shield has it. Survives a killed process at once, a power cut from the next commit on."""

@@ -83,15 +83,10 @@ class Uplink:
         """The answer to a GET of the same URL: reads, stores nothing; for `check`."""
         return self._get()[0]
 
-    def is_listed(self, body: bytes) -> bool | None:
-        """Whether the shield lists the reading that was sent as `body` among its most recent, by a GET of the URL.
-
-        None if nothing answered.
-        """
+    def find(self, body: bytes) -> tuple[Answer, bool]:
+        """The answer to a GET of the URL, and whether it lists the reading that was sent as `body`."""
         answer, text = self._get()
-        if answer.status is None:
-            return None
-        return answer.status == 200 and lists(text, body)
+        return answer, answer.status == 200 and lists(text, body)
 
     def _get(self) -> tuple[Answer, bytes]:
         return self._send(requests.Request("GET", self._target.url, headers={"User-Agent": USER_AGENT}).prepare())
