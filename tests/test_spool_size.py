@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from world.readings import readings
+from world.readings import readings, spool_in
 
 from agent.spool import Spool
 
@@ -25,7 +25,7 @@ for _ in range(50):
     spool.counts()
 seconds = time.process_time() - started
 if len(sys.argv) > 3:
-    from world.readings import readings
+    from world.readings import readings, spool_in
     spool.append(readings(1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, seconds, spool.counts().pending)
 """
@@ -65,3 +65,15 @@ def test_thinning_a_year_needs_little_memory(year: Path, tmp_path: Path) -> None
     kib, _, pending = measure(tmp_path / "spool.db", str(MANY - 1), "thin")
     assert pending < 0.76 * MANY
     assert kib < 4000
+
+
+def test_a_tick_writes_two_blocks(tmp_path: Path) -> None:
+    with spool_in(tmp_path) as spool:
+        for number in range(3):
+            spool.append(readings(*range(8 * number, 8 * number + 8)))
+        wal = tmp_path / "spool.db-wal"
+        before = wal.read_bytes()
+        spool.append(readings(*range(24, 32)))
+        after = wal.read_bytes()
+    changed = {place // 4096 for place in range(len(after)) if after[place] != before[place]}
+    assert len(changed) <= 3  # two blocks of data, and where they begin

@@ -12,16 +12,17 @@ GAP: Final = (
 )
 # numbers that are still to be taken from a damaged file, lowest first
 SALVAGE: Final = "CREATE TABLE salvage(low INTEGER PRIMARY KEY, high INTEGER NOT NULL, file INTEGER NOT NULL) STRICT"
+# what each tick changes comes first: psow=0 writes the eight pages of a 4 KiB block together, and these share one
 SCHEMA: Final = f"""
 CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
                      milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
+                   dropped INTEGER NOT NULL, boot_id TEXT NOT NULL DEFAULT '') STRICT;
+{GAP};
 CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, seconds INTEGER NOT NULL, milli INTEGER NOT NULL,
                        boot INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL) STRICT;
-CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
-                   dropped INTEGER NOT NULL, boot_id TEXT NOT NULL DEFAULT '') STRICT;
-{GAP};
 {SALVAGE};
 """
 
