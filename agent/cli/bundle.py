@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.cli.issuing import add_token
 from agent.cli.render import write_json
 from agent.config import Config, load
 from agent.errors import AgentError, CannotWrite, ConfigError, Refused, TryLater
@@ -36,9 +37,7 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     command.add_argument("--name", default="", help="a new reader of that name, as ios-bootstrap, enrolled now")
     command.add_argument("--rsa", action="store_true", help="give the new reader an RSA key of 2048 bits, not P-256")
     command.add_argument("--pem", type=Path, metavar="F", help="beside it the certificate and the key (PKCS#8) as PEM")
-    token = command.add_mutually_exclusive_group()
-    token.add_argument("--token-file", metavar="F", help="the issuer's token (default: enroll.token_file)")
-    token.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
+    add_token(command)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(handler=bundle)
 
@@ -93,12 +92,15 @@ def _new_reader(args: argparse.Namespace, config: Config) -> tuple[bytes, bytes]
     from dataclasses import asdict
 
     from agent import pem
-    from agent.cli import enroll, parts
+    from agent.cli import issuing, parts
 
     key = pem.new_key("rsa2048" if args.rsa else "p256")
     request = pem.signing_request(key, name=args.name, subject=asdict(config.enroll.subject))
-    issuer = enroll.issuer(config, enroll.token(args, config))
-    issued = _issued(issuer, request, config.enroll.validity_days)
+    issuer = issuing.first_issuer(args, config)
+    try:
+        issued = _issued(issuer, request, config.enroll.validity_days)
+    finally:
+        issuer.close()
     certificate = pem.extract_certificate(issued.certificate_text)
     for note in pem.check_issued(certificate, request_pem=request, now=parts.utc_now()):
         sys.stderr.write(f"  note: {note}\n")
