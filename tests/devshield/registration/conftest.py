@@ -1,5 +1,6 @@
 """A registration authority in front of a development shield."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,11 +22,13 @@ def make_office(shield: Shield, tmp_path: Path) -> Iterator[MakeOffice]:
     with ExitStack() as undo:
 
         def make(
-            *, approve: bool = False, own: bool = False, directory: Path = tmp_path / "office"
+            *, approve: bool = False, own: bool = False, now: Callable[[], float] = time.time
         ) -> RegistrationAuthority:
             zone = Zone(shield.api_url, ZONE_ID, str(shield.tokens.zone_file), str(shield.ca_file))
-            setup = Setup(directory, Policy(NAMES, 30), zone=None if own else zone, approve=approve, retry_seconds=1)
-            return undo.enter_context(RegistrationAuthority(setup))
+            setup = Setup(
+                tmp_path / "office", Policy(NAMES, 30), zone=None if own else zone, approve=approve, retry_seconds=1
+            )
+            return undo.enter_context(RegistrationAuthority(setup, now=now))
 
         yield make
 

@@ -111,6 +111,7 @@ def test_same_key_from_two_connections_at_once_gets_one_certificate(
 ) -> None:
     token = office.ledger.new_token(expires=LATER)
     _, csr = request_for()
+    shield.faults.put("api", ["slow:0.2"])  # all of them ask before the first has an answer
 
     with ThreadPoolExecutor(8) as pool:
         bodies = {call_.body for call_ in pool.map(lambda _: call(office, "POST", csr, token=token), range(8))}

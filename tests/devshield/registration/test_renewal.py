@@ -2,6 +2,8 @@
 
 import json
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,20 @@ def test_replaced_certificate_buys_nothing_new_but_still_fetches_its_successor(
 
     assert call(office, "POST", csr, shown=first).body == got.body
     assert call(office, "POST", request_for()[1], shown=first).status == 403
+
+
+def test_expired_certificate_renews_nothing_whatever_tls_lets_in(
+    make_office: Callable[..., RegistrationAuthority], tmp_path: Path
+) -> None:
+    offset = [0.0]
+    office = make_office(now=lambda: time.time() + offset[0])
+    key, csr = request_for()
+    got = call(office, "POST", csr, token=office.ledger.new_token(expires=LATER))
+    shown = put(tmp_path, "first", certificate(got.body), key)
+
+    offset[0] = 31 * 86_400.0
+
+    assert call(office, "POST", request_for()[1], shown=shown).status == 403
 
 
 def test_revoked_device_renews_nothing(office: RegistrationAuthority, first: Pair) -> None:
