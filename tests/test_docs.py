@@ -13,7 +13,10 @@ import pytest
 from agent.cli import parser
 
 ROOT: Final = Path(__file__).parent.parent
-MARKDOWN: Final = [file.relative_to(ROOT) for file in sorted([*ROOT.glob("*.md"), *ROOT.glob("packaging/*.md")])]
+MARKDOWN: Final = [
+    file.relative_to(ROOT)
+    for file in sorted([*ROOT.glob("*.md"), *ROOT.glob("packaging/*.md"), *ROOT.glob("docs/*.md")])
+]
 PATH_SUFFIXES: Final = (".py", ".md", ".toml", ".txt", ".json", ".service", ".sysusers", ".timer", ".path", ".js")
 
 

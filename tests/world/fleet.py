@@ -12,8 +12,10 @@ from world.visitors import Got, Pair, connection
 from agent import pem
 from agent.devshield.registration.desk import PATH
 from agent.devshield.registration.office import RegistrationAuthority
-from agent.enrollment import Patience, Report, Wish, enroll
+from agent.enrollment import Credentials, Patience, Report, Seen, Wish, enroll, renew
+from agent.errors import Refused
 from agent.identity_store import IdentityStore
+from agent.issuers import Issuer
 from agent.issuers.cloudflare import CloudflareIssuer
 
 NAME = "sensor-001.devices.example.com"
@@ -48,6 +50,27 @@ class Device:
         finally:
             issuer.close()  # urllib3 1.26 leaves its sockets to the garbage collector
         return report
+
+
+def renewed(device: Device) -> Report:
+    """What the real renewal makes of the device, with nothing to show but its certificate."""
+    where = {"url": device.where["url"], "zone_id": "", "ca_file": device.where["ca_file"]}
+    wish = Wish(device.name, "p256", 365, {}, *device.pair)
+    report = Report()
+
+    def no_token() -> Issuer:
+        raise Refused("there is no token")
+
+    renew(
+        wish,
+        IdentityStore(device.directory / "store"),
+        Credentials("cloudflare", lambda pair: CloudflareIssuer(**where, pair=pair), no_token),
+        patience=Patience(lambda: datetime.now(UTC)),
+        report=report,
+        force=True,
+        probe=lambda _: Seen.ACCEPTED,
+    )
+    return report
 
 
 def request_for(name: str = NAME) -> tuple[bytes, bytes]:

@@ -30,7 +30,6 @@ from agent.errors import AgentError, TryLater, UnusableAnswer
 log = logging.getLogger(__name__)
 
 PATH: Final = "/client/v4/client_certificates"
-APPROVAL_SECONDS: Final = 30
 OPERATOR_SECONDS: Final = 600  # the signer refuses: that takes a person
 LOCKS: Final = 256
 
@@ -46,6 +45,7 @@ class Desk:
         signer: Signer,
         approve: bool,
         retry_seconds: int,
+        approval_seconds: int,
         now: Callable[[], float],
         trust: Callable[[str], object],
     ) -> None:
@@ -54,6 +54,7 @@ class Desk:
         self._signer = signer
         self._approve = approve
         self._retry_seconds = retry_seconds
+        self._approval_seconds = approval_seconds
         self._now = now
         self._trust = trust
         self._locks = [threading.Lock() for _ in range(LOCKS)]
@@ -143,7 +144,7 @@ class Desk:
         if known is None:
             log.info("approval awaited", extra={"NAME": entry.name, "KEY": entry.key})
         shown = {"status": "waiting", "common_name": entry.name, "public_key_sha256": entry.key}
-        return _later(envelope(shown, status=202), APPROVAL_SECONDS)
+        return _later(envelope(shown, status=202), self._approval_seconds)
 
     def _certificate(self, key: str) -> Reply:
         """The one certificate of the key; two that ask at once get the same."""

@@ -50,7 +50,7 @@ class Zone:
 class Setup:
     """`zone` None signs with an authority of its own in the directory. `certificate` and `key` are the server's,
     made by that authority if None. With `approve` every new device waits for a person. `retry_seconds` is when a
-    device should ask again while the signer is not ready.
+    device should ask again while the signer is not ready, `approval_seconds` while it waits for that person.
     """
 
     directory: Path
@@ -60,6 +60,7 @@ class Setup:
     zone: Zone | None = None
     approve: bool = False
     retry_seconds: int = 10
+    approval_seconds: int = 30
     certificate: Path | None = None
     key: Path | None = None
 
@@ -113,6 +114,7 @@ class RegistrationAuthority:
             signer=own_signer,
             approve=setup.approve,
             retry_seconds=setup.retry_seconds,
+            approval_seconds=setup.approval_seconds,
             now=now,
             trust=lambda pem: context.load_verify_locations(cadata=pem),
         )

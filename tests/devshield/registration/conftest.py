@@ -26,7 +26,12 @@ def make_office(shield: Shield, tmp_path: Path) -> Iterator[MakeOffice]:
         ) -> RegistrationAuthority:
             zone = Zone(shield.api_url, ZONE_ID, str(shield.tokens.zone_file), str(shield.ca_file))
             setup = Setup(
-                tmp_path / "office", Policy(NAMES, 30), zone=None if own else zone, approve=approve, retry_seconds=1
+                tmp_path / "office",
+                Policy(NAMES, 30),
+                zone=None if own else zone,
+                approve=approve,
+                retry_seconds=1,
+                approval_seconds=2,
             )
             return undo.enter_context(RegistrationAuthority(setup, now=now))
 

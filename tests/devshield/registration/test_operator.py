@@ -12,7 +12,7 @@ from world.fleet import NAME, Device, call, request_for
 
 from agent.devshield.registration.office import RegistrationAuthority
 from agent.devshield.shield import Shield
-from agent.errors import ConfigError
+from agent.errors import ConfigError, TryLater
 
 LATER = 4_000_000_000.0
 AUTHORITY = [sys.executable, "-m", "agent", "shield", "authority"]
@@ -34,10 +34,22 @@ def test_device_waits_until_it_is_approved_and_is_told_when_to_ask(
 
     strict_office.ledger.decide(NAME, "admitted", among=("waiting",))
 
-    assert (first.status, first.headers["Retry-After"], before) == (202, "30", 0)
+    assert (first.status, first.headers["Retry-After"], before) == (202, "2", 0)
     assert json.loads(first.body)["result"]["status"] == "waiting"
     assert json.loads(listed.body)["result"] == []
     assert call(strict_office, "POST", csr, token=token).status == 200
+
+
+def test_enrollment_that_waits_has_its_certificate_once_it_is_approved_by_the_key_it_shows(
+    strict_office: RegistrationAuthority, tmp_path: Path
+) -> None:
+    device, token = Device(tmp_path, NAME, strict_office.where), strict_office.ledger.new_token(expires=LATER)
+    with pytest.raises(TryLater) as caught:
+        device.enroll(token)
+    key = str(caught.value).split()[-1]
+    strict_office.ledger.decide(key[:16], "admitted", among=("waiting",))
+
+    assert device.enroll(token, wait_seconds=30).state == "enrolled"
 
 
 def test_device_with_an_admitted_token_need_not_wait(strict_office: RegistrationAuthority) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from world.fleet import NAME, call, request_for
-from world.visitors import Pair, pair, put
+from world.fleet import NAME, Device, call, renewed, request_for
+from world.visitors import Pair, pair, put, visit
 
 from agent.devshield.authority import Authority
 from agent.devshield.registration.desk import PATH
@@ -49,6 +49,21 @@ def test_old_certificate_buys_a_new_one_and_both_stay_in_force_until_the_new_one
     assert before == (["active", "active"], 2)
     assert [result["common_name"] for result in json.loads(seen.body)["result"]] == [NAME]
     assert (statuses(shield), len(office.ledger.allowed_file.read_text().splitlines())) == (["revoked", "active"], 1)
+
+
+def test_device_renews_by_itself_again_and_again_and_holds_one_certificate(
+    shield: Shield, office: RegistrationAuthority, tmp_path: Path
+) -> None:
+    device = Device(tmp_path, NAME, office.where)
+    device.enroll(office.ledger.new_token(expires=LATER))
+    keys = [device.pair[1].read_bytes()]
+    for _ in range(2):
+        assert renewed(device).changed
+        keys.append(device.pair[1].read_bytes())
+
+    assert len(set(keys)) == 3
+    assert statuses(shield) == ["revoked", "revoked", "active"]
+    assert visit(shield, device.pair).status == 201
 
 
 def test_list_has_one_page(office: RegistrationAuthority, first: Pair) -> None:
