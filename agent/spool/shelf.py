@@ -61,7 +61,8 @@ class Shelf:
         # a commit that seemed to fail may be in the file all the same
         gone = self.memory.settle([seq for seq in self.memory.doubtful() if self.file.rows("seq = ?", seq)])
         self.departed.leave(gone)
-        self.owing = self.owing or bool(gone)
+        left = self.file.rows("seq <= ? LIMIT 1", self.departed.floor)  # the process before was killed
+        self.owing = self.owing or bool(gone or left)
         self.departed.found([seq for seq in self.departed.above if self.file.rows("seq = ?", seq)])
         self.recount()
 
