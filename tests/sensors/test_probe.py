@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -204,18 +205,25 @@ def test_file_of_a_bus_that_its_group_may_open_is_no_trouble(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_user_outside_of_the_group_is_told_how_to_get_in(tmp_path: Path) -> None:
-    add_bus(tmp_path)
-    (tmp_path / "dev/i2c-1").chmod(0o660)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+def test_user_outside_of_the_group_is_told_how_to_get_in() -> None:
+    # not tmp_path: each start of pytest closes its directory to others, even for one that is still running
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        add_bus(Path(directory))
+        Path(directory, "dev/i2c-1").chmod(0o660)
+        seen = notes_for_nobody(directory)
+    assert "/dev/i2c-1 may not be opened by this user" in seen
+    assert "usermod -aG i2c" in seen
+
+
+def notes_for_nobody(root: str) -> str:
+    """What probe notes on that board when nobody runs it."""
     # everything is imported before, for the interpreter itself may be out of nobody's reach
     program = f"""
 import os
 from pathlib import Path
 from agent.sensors.inventory import probe
-root = Path({str(tmp_path)!r})
+root = Path({root!r})
 probe(root)
 os.setgroups([])
 os.setgid(65534)
@@ -223,5 +231,4 @@ os.setuid(65534)
 print(probe(root)[1])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
-    assert "/dev/i2c-1 may not be opened by this user" in done.stdout
-    assert "usermod -aG i2c" in done.stdout
+    return done.stdout

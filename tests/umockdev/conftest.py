@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -151,13 +152,13 @@ class Daemon:
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
+def board() -> Iterator[Board]:
     """An empty board: a 1-Wire bus as soon as something hangs on it, and /dev/i2c-1."""
     assert shutil.which("umockdev-wrapper"), f"umockdev is missing: {PACKAGES}"
     assert os.geteuid() == 0, "only root can make the agent nobody"
     assert AGENT.exists(), "the agent is not installed beside this Python"
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    tmp_path.chmod(0o777)
-    with Board(tmp_path) as made:
-        yield made
+    # not tmp_path: each start of pytest closes its directory to others, even for one that is still running
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        with Board(Path(directory)) as made:
+            yield made
