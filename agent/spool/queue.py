@@ -8,40 +8,25 @@ import logging
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
 from agent.errors import ForeignSpool, SpoolError, TryLater
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.spool import held, table
+from agent.spool import front, waiting
 from agent.spool.bounds import Limits
 from agent.spool.damage import ADRIFT
-from agent.spool.row import Row, Spooled
+from agent.spool.front import Counts
+from agent.spool.row import Spooled
 from agent.spool.salvage import Salvage
 from agent.spool.shelf import Shelf
 from agent.spool.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-CHUNK: Final = 1_000  # rows touched in one transaction, so that a year of held readings needs no more memory
 AHEAD: Final = 10_000  # numbers claimed in advance by a window, whose readings may leave without any commit
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """`oldest` is the UTC second of the oldest pending reading, `held` of the pending ones wait for the clock.
-
-    `trouble` says why the disk refuses; empty when all is well.
-    """
-
-    pending: int
-    held: int
-    set_aside: int
-    dropped: int
-    oldest: int | None
-    trouble: str
 
 
 class Spool:
@@ -141,7 +126,7 @@ class Spool:
         """
         while True:
             with self._lock:
-                sendable = self._sendable(limit)
+                sendable = front.sendable(self._shelf, limit)
                 if len(sendable) >= limit or not self._salvage_a_piece():
                     return sendable
 
@@ -178,28 +163,8 @@ class Spool:
         Stays strictly increasing per sensor. Raises SpoolError if the disk refuses; the rest is still held.
         """
         with self._lock:
-            shelf = self._shelf
             self._salvage_all()
-            released = 0
-            latest: dict[str, int] = {}
-            boot = shelf.boots.get(boot_id, -1)
-            where = "seq > ? AND boot = ? ORDER BY seq LIMIT ?"
-            while rows := self._held_rows(where, shelf.departed.floor, boot, CHUNK):
-                stamped = held.stamped(rows, offset_seconds, above=shelf.before_held, latest=latest)
-                shelf.last_seconds = max(shelf.last_seconds, *(row.seconds for row in stamped))
-                state = replace(shelf.state, last_seconds=shelf.last_seconds)
-                with shelf.file.transaction() as db:
-                    table.restamp(db, stamped)
-                    table.write_state(db, state)
-                shelf.state = state
-                shelf.held -= len(rows)
-                released += len(rows)
-            in_memory = [row for row in shelf.memory.rows if row.boot == boot]
-            stamped = held.stamped(in_memory, offset_seconds, above=shelf.before_held, latest=latest)
-            shelf.last_seconds = max([shelf.last_seconds, *(row.seconds for row in stamped)])
-            shelf.memory.replace(stamped)
-            shelf.held -= len(in_memory)
-            return released + len(in_memory)
+            return waiting.release(self._shelf, boot_id, offset_seconds)
 
     def forget_boots(self, current: str) -> int:
         """Set aside what is held since earlier boots: nothing can tell its time any more. Gives how many.
@@ -207,16 +172,8 @@ class Spool:
         Raises SpoolError if the disk refuses.
         """
         with self._lock:
-            shelf = self._shelf
             self._salvage_all()
-            forgotten = 0
-            now = shelf.boots.get(current, 0)
-            where = "seq > ? AND boot != 0 AND boot != ? ORDER BY seq LIMIT ?"
-            while rows := self._held_rows(where, shelf.departed.floor, now, CHUNK):
-                reason = "its boot ended before the clock could be trusted"
-                shelf.move_aside(rows, status=None, reason=reason, cause=Cause.CLOCK_UNKNOWN)
-                forgotten += len(rows)
-            return forgotten
+            return waiting.forget_boots(self._shelf, current)
 
     def gaps(self) -> list[Gap]:
         """Why readings are missing, oldest first; the last thousand reasons."""
@@ -226,49 +183,12 @@ class Spool:
     def counts(self) -> Counts:
         """How much is in here, in a time that does not grow with it (but see the first opening)."""
         with self._lock:
-            shelf = self._shelf
-            oldest = next(iter(shelf.oldest(1, "AND boot = 0" if shelf.held else "")[0]), None)
-            return Counts(
-                pending=shelf.pending,
-                held=shelf.held,
-                set_aside=shelf.set_aside,
-                dropped=shelf.dropped,
-                oldest=oldest.seconds if oldest else None,
-                trouble=self._trouble.text,
-            )
+            return front.counts(self._shelf, trouble=self._trouble.text)
 
     def _due(self, now: float, *, coming: int) -> bool:
         """Whether something has waited for the whole window, or the claimed numbers run out."""
         over = self._waiting_since is not None and now - self._waiting_since >= self.limits.window_seconds
         return over or bool(self._trouble.text) or self._shelf.next_seq + coming > self._shelf.state.next_seq
-
-    def _sendable(self, limit: int) -> list[Spooled]:
-        shelf = self._shelf
-        rows, known = shelf.oldest(limit)
-        while damaged := [row for row in rows if not row.intact]:
-            self._set_damaged_aside(damaged)
-            rows, known = shelf.oldest(limit)
-        sendable: list[Spooled] = []
-        for row in rows:
-            if row.boot:
-                break
-            sendable.append(row.spooled())
-        shelf.departed.show(spooled.seq for spooled in sendable if known)
-        return sendable
-
-    def _held_rows(self, where: str, *values: object) -> list[Row]:
-        """Held rows of the file; damaged ones are set aside, lest a new stamp make them look sound."""
-        while self._shelf.held and self._shelf.file.is_open and (rows := self._shelf.file.rows(where, *values)):
-            damaged = [row for row in rows if not row.intact]
-            if not damaged:
-                return rows
-            self._set_damaged_aside(damaged)
-        return []
-
-    def _set_damaged_aside(self, rows: list[Row]) -> None:
-        log.error("damaged readings set aside", extra={"READINGS": len(rows)})
-        reason = "damaged in the spool: its checksum does not match"
-        self._shelf.move_aside(rows, status=None, reason=reason, cause=Cause.DAMAGED)
 
     def _leave(self, seqs: list[int]) -> None:
         self._shelf.leave(seqs)

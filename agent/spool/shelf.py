@@ -3,6 +3,7 @@
 Not locked: the queue does that.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,8 @@ from agent.spool.table import State
 
 if TYPE_CHECKING:
     from agent.spool.salvage import Range
+
+log = logging.getLogger(__name__)
 
 SET_ASIDE_READINGS: Final = 1_000  # kept for a person to look at; what goes beyond is a counted drop
 
@@ -131,6 +134,12 @@ class Shelf:
         self.set_aside += len(rows) - surplus
         self.held -= sum(row.boot != 0 for row in rows)
         self.leave([row.seq for row in rows])
+
+    def set_damaged_aside(self, rows: Sequence[Row]) -> None:
+        """Take rows out that do not say what was written; raises SpoolError."""
+        log.error("damaged readings set aside", extra={"READINGS": len(rows)})
+        reason = "damaged in the spool: its checksum does not match"
+        self.move_aside(rows, status=None, reason=reason, cause=Cause.DAMAGED)
 
     def write(self, limits: Limits, *, claim: int, utc: float | None) -> None:
         """Commit: new rows in, what has left out, bounds kept; raises SpoolError and changes nothing.
