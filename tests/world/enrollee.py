@@ -41,7 +41,7 @@ path = "{directory}/spool.db"
 
 
 @contextlib.contextmanager
-def _own_log() -> Iterator[None]:
+def own_log() -> Iterator[None]:
     """A command sets the log up for its process; here the process goes on."""
     log = logging.getLogger("agent")
     before = log.handlers[:], log.level, log.propagate
@@ -147,7 +147,7 @@ class Enrollee:
         """Run one command of the agent in this process."""
         out, err = io.StringIO(), io.StringIO()
         more = ["--json"] if as_json else []
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _own_log():
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), own_log():
             code = cli.main(["--config", str(self.config), "--root", str(self.root), *words, *more])
         text = out.getvalue()
         return Done(code, json.loads(text) if as_json and text.strip() else {}, text + err.getvalue())
