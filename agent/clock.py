@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent import BUILD_EPOCH
+
 SYNCHRONISED: Final = Path("run/systemd/timesync/synchronized")  # touched at each sync, systemd-timesyncd(8)
 BOOT_ID: Final = Path("proc/sys/kernel/random/boot_id")
 STA_UNSYNC: Final = 0x0040  # linux/timex.h
@@ -37,6 +39,7 @@ def kernel_says_synchronised() -> bool:
 class Clock:
     """Stamps for readings. Trust is asked for until it is given once, and then kept until the next boot.
 
+    A time from before this package was made is never trusted, whoever says so.
     `root` prefixes /run and /proc; under another root than `/` the tree alone decides, not this kernel.
     """
 
@@ -66,7 +69,8 @@ class Clock:
 
     def stamp(self) -> Stamp:
         """This instant."""
-        return Stamp(self._wall(), self._since_boot(), self._trust_any or self.synchronised)
+        utc, boot_seconds = self._wall(), self._since_boot()
+        return Stamp(utc, boot_seconds, utc >= BUILD_EPOCH and (self._trust_any or self.synchronised))
 
 
 def _boot_id(root: Path) -> str:

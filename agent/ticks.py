@@ -72,6 +72,9 @@ class Ticks:
         offset = now.utc - now.boot_seconds
         if now.trusted and not self._trusted:
             self._release(offset)
+        elif self._trusted and not now.trusted:
+            self._trusted = False  # set back to before the build epoch: held like at the start
+            self._latest.clear()
         trusted = now.trusted and self._trusted
         # by the instant, not by the configuration: a slow bus comes later, and delivery is oldest first
         readings = [

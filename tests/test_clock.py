@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from agent import BUILD_EPOCH
 from agent.clock import BOOT_ID, SYNCHRONISED, Clock, Stamp, kernel_says_synchronised
 
 
@@ -37,6 +40,16 @@ def test_any_clock_may_be_trusted_without_being_called_synchronised(tmp_path: Pa
     clock = clock_under(tmp_path, trust_any=True)
     assert clock.stamp().trusted
     assert not clock.synchronised
+
+
+@pytest.mark.parametrize("trust_any", [True, False])
+def test_a_time_from_before_the_package_was_made_is_never_trusted(tmp_path: Path, trust_any: bool) -> None:
+    synchronise(tmp_path)
+    wall = [BUILD_EPOCH - 1.0]
+    clock = Clock(tmp_path, trust_any=trust_any, wall=lambda: wall[0], since_boot=lambda: 42.25)
+    assert not clock.stamp().trusted
+    wall[0] += 1
+    assert clock.stamp().trusted
 
 
 def test_the_boot_is_named_by_the_kernel(tmp_path: Path) -> None:

@@ -168,6 +168,45 @@ def test_readings_of_an_untrusted_clock_are_held_and_then_stamped_right(make: Ca
     assert world.stored() == [("s0", 20.0, 50.0), ("s0", 20.0, 110.0), ("s0", 20.0, 170.0)]
 
 
+@pytest.mark.parametrize("steps", [(-500_000.0, 3600.0), (86_400.0, -7200.0), (-5e8, 0.0)])
+def test_held_readings_are_stamped_right_whatever_steps_the_clock_made_meanwhile(
+    make: Callable[..., World], steps: tuple[float, float]
+) -> None:
+    world = make(60.0)
+    for wrong_by in steps:
+        world.wrong_by = wrong_by
+        world.ticks.tick()
+        world.now = world.ticks.next_due
+    world.synchronise()
+    world.ticks.tick()
+    assert world.stored() == [("s0", 20.0, 50.0), ("s0", 20.0, 110.0), ("s0", 20.0, 170.0)]
+
+
+def test_a_clock_that_falls_back_to_before_the_build_epoch_holds_again_and_stamps_right(
+    make: Callable[..., World],
+) -> None:
+    world = make(60.0)
+    world.synchronise()
+    for wrong_by in (0.0, -1e8, -1e8, 0.0):
+        world.wrong_by = wrong_by
+        world.ticks.tick()
+        world.now = world.ticks.next_due
+    assert world.spool.counts().held == 0
+    assert [seconds for _, _, seconds in world.stored()] == [50.0, 110.0, 170.0, 230.0]
+
+
+def test_readings_in_memory_are_stamped_too_while_the_disk_refuses(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.spool.close()
+    (world.root / "away.db").symlink_to(world.root / "not-mounted" / "spool.db")
+    world.spool = Spool(world.root / "away.db")
+    world.begin("boot-1").tick()
+    world.synchronise()
+    world.now = world.ticks.next_due
+    world.ticks.tick()
+    assert [seconds for _, _, seconds in world.stored()] == [50.0, 110.0]
+
+
 def test_held_readings_of_a_boot_that_ended_are_set_aside(make: Callable[..., World]) -> None:
     world = make(60.0)
     world.ticks.tick()
