@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from power.kernel import shut_down
 from world.readings import readings, spool_in
+from world.rig import Rig
 
 from agent.spool import Spool
 
@@ -148,6 +149,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from world.readings import readings, spool_in
+from world.rig import Rig
 path = Path(sys.argv[1])
 os.chdir(path)
 os.setresgid(65534, 65534, 65534)
@@ -175,10 +177,36 @@ def test_a_file_of_another_owner_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "spool.db").read_bytes() == before
 
 
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A board whose spool leads to a disk that is not mounted."""
+    with Rig(tmp_path) as made:
+        (tmp_path / "spool.db").symlink_to(tmp_path / "absent" / "spool.db")
+        yield made
+
+
+def test_the_daemon_starts_and_delivers_without_its_spool_and_takes_it_up_when_it_is_there(rig: Rig) -> None:
+    rig.enroll()
+    rig.start()
+    rig.until(lambda: len(rig.stored()) >= 4)
+    assert rig.status()["state"] == "broken"
+    assert "cannot be opened" in rig.status()["spool"]["state"]
+    Spool(rig.directory / "absent" / "spool.db").close()
+    rig.until(lambda: rig.status()["spool"]["state"] == "ok")
+    assert rig.status()["state"] == "healthy"
+
+
+def test_run_once_that_can_neither_store_nor_deliver_exits_73(rig: Rig) -> None:
+    done = rig.run("run", "--once")
+    assert done.returncode == 73
+    assert "readings lost" in done.stderr
+
+
 FAILING = """
 import sys
 from pathlib import Path
 from world.readings import readings, spool_in
+from world.rig import Rig
 with spool_in(Path(sys.argv[1])) as spool:
     troubles = set()
     for number in range(120):

@@ -17,7 +17,7 @@ from agent.cli.render import reading_json, reading_line, write_json
 from agent.clock import Clock
 from agent.config import Config, load
 from agent.delivery import LineState
-from agent.errors import ConfigError
+from agent.errors import ConfigError, SpoolError
 from agent.flush import Flush
 from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
@@ -132,7 +132,8 @@ def describe(
 
 
 def once(config: Config, root: Path, *, as_json: bool) -> int:
-    """One tick, one flush. Exit code 0 if everything was read and delivered, 1 if a sensor failed, else as the line has it."""
+    """One tick, one flush. Exit code 0 if everything was read and delivered, 1 if a sensor failed, 73 if readings could
+    be neither stored nor delivered, else as the line has it."""
     event = threading.Event()
     status_file = StatusFile(root)
     with parts.spool(config, root) as spool:
@@ -155,6 +156,9 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         sys.stdout.write(f"delivered {uplink['acknowledged']}, pending {pending}, line {uplink['state']}\n")
         if uplink["detail"] and pending:
             sys.stderr.write(f"sensor-agent: {uplink['detail']}\n")
+    if status["spool"]["pending"] and status["spool"]["state"] != "ok":
+        sys.stderr.write(f"sensor-agent: readings lost: {status['spool']['state']}\n")
+        return SpoolError.exit_code
     if status["spool"]["pending"] and flush.line.state in ONCE_EXIT:
         return ONCE_EXIT[flush.line.state]
     return 1 if any(each.error for each in taken) else 0
