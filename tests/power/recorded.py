@@ -64,6 +64,7 @@ def record(script: str, directory: Path, log: Path, *arguments: str) -> list[Eve
         env=environ,
         check=True,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,  # of a quarantine is told there
     )
     with log.open() as lines:
         return before + list(_events(lines, str(directory), inodes))
