@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ types: $(READY) ## type check, strict
 
 bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
 	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(VENV)/bin/python $$file; done
+
+peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client; needs golang-cfssl and strongswan-pki
+	@$(VENV)/bin/pytest tests/peers/peers_*.py
 
 fuzz: $(READY) ## every decoder against 10,000 random frames
 	@FUZZ_EXAMPLES=10000 $(VENV)/bin/pytest tests/sensors/test_any_bytes.py

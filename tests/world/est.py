@@ -61,7 +61,7 @@ class EstServer:
 def est_server(directory: Path, **settings: Any) -> Iterator[EstServer]:
     """Serve until left."""
     state = EstServer(ca_file=str(authority().certificate_file), **settings)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
+    server = _Server(("127.0.0.1", 0), _handler(state))
     server.daemon_threads = True
     state.url = f"https://127.0.0.1:{server.server_address[1]}"
     key, certificate = authority().issue_server(["127.0.0.1", "localhost"])
@@ -81,6 +81,11 @@ def est_server(directory: Path, **settings: Any) -> Iterator[EstServer]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no news."""
 
 
 def _handler(state: EstServer) -> type[BaseHTTPRequestHandler]:
