@@ -47,6 +47,11 @@ class Ticks:
         """When the next tick is due, in monotonic seconds; inf without sensors."""
         return min(self._dues, default=FOREVER)
 
+    @property
+    def stamped(self) -> bool:
+        """Whether the latest tick got its time of day, and is not held."""
+        return self._trusted
+
     def tick(self, *, patience: float | None = None) -> list[Taken]:
         """Read the sensors that are due and spool what came out; gives every try in the order of the configuration.
 
