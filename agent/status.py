@@ -13,6 +13,7 @@ from agent.config import Config
 from agent.delivery import Line, LineState
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
+from agent.issuers import can_renew
 from agent.reading import utc_text
 from agent.sampler import Health
 from agent.spool import Counts
@@ -53,11 +54,12 @@ def snapshot(
     running: bool = True,
 ) -> dict[str, Any]:
     """The whole status, worst problem first."""
+    able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
     found = [
         *_sensor_problems(health),
         *_spool_problems(counts, config),
         *_line_problems(line, delivered, identity),
-        *_identity_problems(identity, moment),
+        *_identity_problems(identity, moment, able=able),
         *_clock_problems(counts, moment),
     ]
     found.sort(key=lambda problem: not problem.broken)
@@ -81,7 +83,7 @@ def snapshot(
         },
         "uplink": _uplink(line, delivered, moment),
         "clock": {"synchronised": moment.clock_synchronised, "held": counts.held},
-        "identity": _identity(identity, moment),
+        "identity": _identity(identity, moment) | {"can_renew": able},
     }
 
 
@@ -188,7 +190,7 @@ def _line_problems(line: Line, delivered: Delivered, identity: Identity) -> list
             return []
 
 
-def _identity_problems(identity: Identity, moment: Moment) -> list[Problem]:
+def _identity_problems(identity: Identity, moment: Moment, *, able: bool) -> list[Problem]:
     if identity.state is not IdentityState.ACTIVE:
         missing = identity.state is IdentityState.MISSING
         return [
@@ -196,10 +198,14 @@ def _identity_problems(identity: Identity, moment: Moment) -> list[Problem]:
                 f"identity: {identity.detail or 'not enrolled yet'}", identity.fix or "sensor-agent enroll", not missing
             )
         ]
-    days = identity.certificate.days_left(_now(moment)) if identity.certificate else WARN_DAYS
-    if days < WARN_DAYS and moment.clock_synchronised:
-        return [Problem(f"identity: the certificate expires in {days} days", "sensor-agent enroll --force")]
-    return []
+    found = []
+    says, now = identity.certificate, _now(moment)
+    if says and says.renews_after <= now and says.days_left(now) < WARN_DAYS and moment.clock_synchronised:
+        what = f"identity: the certificate expires in {says.days_left(now)} days"
+        found.append(Problem(what, "sensor-agent renew" if able else "sensor-agent enroll --force"))
+    if identity.moved:
+        found.append(Problem(f"identity: another {identity.moved} than at enrollment", "sensor-agent renew"))
+    return found
 
 
 def _clock_problems(counts: Counts, moment: Moment) -> list[Problem]:

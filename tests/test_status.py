@@ -8,7 +8,7 @@ import pytest
 
 from agent.certificate import Certificate
 from agent.clock import Stamp
-from agent.config import Config, SensorConfig, UplinkConfig
+from agent.config import Config, EnrollConfig, SensorConfig, UplinkConfig
 from agent.delivery import Line, LineState
 from agent.errors import Absent
 from agent.flush import Delivered
@@ -49,7 +49,7 @@ def test_the_shape_is_the_one_that_other_programs_rely_on() -> None:
             "detail",
         },
         "clock": {"synchronised", "held"},
-        "identity": {"state", "name", "fingerprint_sha256", "not_after", "days_left", "renews_after"},
+        "identity": {"state", "name", "fingerprint_sha256", "not_after", "days_left", "renews_after", "can_renew"},
     }  # fmt: skip
     assert status["state"] == "healthy"
     assert json.loads(json.dumps(status, allow_nan=False)) == status
@@ -59,7 +59,7 @@ def test_times_are_utc_whatever_clock_they_came_from() -> None:
     status = taken()
     assert status["uplink"]["since"] == "2026-11-25T11:58:20Z"  # type: ignore[index]
     assert status["sensors"][0]["time"] == "2026-11-25T11:59:53Z"  # type: ignore[index]
-    assert status["identity"]["renews_after"] == "2026-09-01T08:00:00Z"  # type: ignore[index]
+    assert status["identity"]["renews_after"] == "2026-08-30T20:42:37Z"  # type: ignore[index]
 
 
 def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
@@ -127,3 +127,13 @@ def test_a_stopping_daemon_says_so() -> None:
     assert snapshot(
         CONFIG, MOMENT, health=HEALTH, counts=COUNTS, line=LINE, delivered=DELIVERED, identity=IDENTITY, running=False
     )["state"] == "stopped"  # fmt: skip
+
+
+@pytest.mark.parametrize(("renew_url", "able"), [("", False), ("https://ra.example.com/client/v4", True)])
+def test_it_says_whether_the_identity_renews_by_itself(renew_url: str, able: bool) -> None:
+    ends = replace(IDENTITY, certificate=replace(CERTIFICATE, not_after=datetime(2026, 12, 1, tzinfo=UTC)))
+    config = replace(CONFIG, enroll=EnrollConfig(renew_url=renew_url))
+    status = snapshot(config, MOMENT, health=HEALTH, counts=COUNTS, line=LINE, delivered=DELIVERED, identity=ends)
+    assert status["identity"]["can_renew"] is able
+    fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
+    assert status["problems"][0]["fix"] == fix

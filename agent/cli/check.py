@@ -17,6 +17,7 @@ from agent.delivery import Verdict
 from agent.device import board, device_name
 from agent.errors import ConfigError, SpoolError
 from agent.identity import Identity, IdentityState
+from agent.issuers import can_renew
 from agent.sampler import Sampler
 from agent.spool import is_spool
 from agent.uplink import Uplink
@@ -137,9 +138,12 @@ def _identity(found: Identity, config: Config) -> Iterator[Check]:
         says = found.certificate
         days = says.days_left(parts.utc_now())
         saw = f"{says.name}, {days} days left, sha256 {says.fingerprint_sha256[:16]}…"
-        yield Check(
-            "identity", "warn" if days < 30 else "ok", saw, "sensor-agent enroll --force" if days < 30 else None
-        )
+        near = days < 30 and says.renews_after <= parts.utc_now()
+        able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
+        fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
+        yield Check("identity", "warn" if near else "ok", saw, fix if near else None)
+        if found.moved:
+            yield Check("board", "warn", f"another {found.moved} than at enrollment", "sensor-agent renew")
     else:
         yield Check("identity", "fail", found.detail, found.fix)
     warning = identity.exposed(parts.identity_files(config)[1])

@@ -83,9 +83,16 @@ def render(found: dict[str, Any], *, now: datetime) -> str:
                    + (f", next try {uplink['next_try']}" if uplink["next_try"] else "")),
         ("clock", "synchronised" if found["clock"]["synchronised"] else "not synchronised"),
         ("identity", f"{identity['state']}"
-                     + (f": {identity['name']}, {identity['days_left']} days left" if identity["name"] else "")),
+                     + (f": {identity['name']}, {identity['days_left']} days left{_end(identity)}" if identity["name"] else "")),
     ]  # fmt: skip
     return lines + "\n" + table(parts)
+
+
+def _end(identity: dict[str, Any]) -> str:
+    """Until when a person must act, where nothing renews by itself."""
+    if identity.get("can_renew", True):
+        return f", renewed from {identity['renews_after'][:10]} on"
+    return f"; nothing renews it, enroll again before {identity['not_after'][:10]}"
 
 
 def _celsius(value: float | None) -> str:
