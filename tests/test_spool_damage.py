@@ -1,5 +1,6 @@
 """Damage on the card: a flipped bit costs one reading, a torn page a few, and nothing stops the daemon."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -141,3 +142,67 @@ def test_a_file_overwritten_by_zeros_but_for_its_header_gives_an_empty_spool(tmp
         spool.append(readings(1))
         assert [spooled.reading for spooled in spool.head()] == readings(1)
         assert spool.counts().pending == 1
+
+
+def spoil(directory: Path) -> None:
+    """Damage that is met at the start and costs no reading."""
+    db = sqlite3.connect(directory / "spool.db")
+    [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'boot'").fetchone()
+    db.close()
+    overwrite(directory, page - 1)
+
+
+def test_new_readings_are_stored_at_once_and_come_after_those_that_are_salvaged(tmp_path: Path) -> None:
+    filled(tmp_path)
+    spoil(tmp_path)
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(9000))
+        assert [spooled.seq for spooled in spool.head(MANY + 1)] == [*range(2, MANY + 2)]
+
+
+def test_a_second_damage_before_the_first_is_salvaged_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
+    filled(tmp_path)
+    spoil(tmp_path)
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(*range(MANY, MANY + 10)))
+    spoil(tmp_path)
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(*range(MANY + 10, MANY + 20)))
+        found = spool.head(MANY + 100)
+        assert [spooled.seq for spooled in found] == [*range(2, MANY + 21)]
+        assert [spooled.reading for spooled in found] == readings(*range(1, MANY + 20))
+
+
+def test_a_salvage_goes_on_after_a_restart(tmp_path: Path) -> None:
+    filled(tmp_path)
+    spoil(tmp_path)
+    for number in range(2):
+        with spool_in(tmp_path) as spool:
+            spool.append(readings(9000 + number))
+            assert 1000 <= spool.counts().pending < MANY
+    with spool_in(tmp_path) as spool:
+        assert [spooled.seq for spooled in spool.head(MANY + 10)] == [*range(2, MANY + 3)]
+
+
+def test_two_damaged_files_are_kept_and_no_more(tmp_path: Path) -> None:
+    for number in range(4):
+        with spool_in(tmp_path) as spool:
+            spool.append(readings(number))
+            spool.head()
+        spoil(tmp_path)
+    with spool_in(tmp_path) as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(0, 1, 2, 3)
+    assert sorted(file.name for file in tmp_path.glob("*.damaged-?")) == ["spool.db.damaged-3", "spool.db.damaged-4"]
+
+
+def test_moving_aside_that_was_interrupted_is_finished_with_its_wal(tmp_path: Path) -> None:
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(1, 2))
+        cut = tmp_path / "cut"
+        cut.mkdir()
+        for file in tmp_path.glob("spool.db*"):
+            shutil.copy(file, cut)
+    (cut / "spool.db.damaged-1").hardlink_to(cut / "spool.db")
+    (cut / "spool.db-wal").rename(cut / "spool.db.damaged-1-wal")
+    with spool_in(cut) as spool:
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
