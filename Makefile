@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers deb boot
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, be
 
 powercuts: $(READY) ## three hundred power cuts by the real kernel, on an ext4 of its own; needs root
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.kernel $(or $(CUTS),300)
+
+deb: $(READY) ## the Debian package, in dist, as it is published: built and linted in a Debian 13; needs root
+	@PYTHON=$(VENV)/bin/python packaging/build-deb --root "$$(packaging/tests/root trixie-build)"
+
+boot: deb ## that package on a booted Debian 12 and 13, a line for each thing that must be true; needs root
+	@set -e; for suite in bookworm trixie; do packaging/tests/checklist $$suite; done
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
