@@ -83,16 +83,18 @@ def render(found: dict[str, Any], *, now: datetime) -> str:
                    + (f", next try {uplink['next_try']}" if uplink["next_try"] else "")),
         ("clock", "synchronised" if found["clock"]["synchronised"] else "not synchronised"),
         ("identity", f"{identity['state']}"
-                     + (f": {identity['name']}, {identity['days_left']} days left{_end(identity)}" if identity["name"] else "")),
+                     + (f": {identity['name']}, {identity['days_left']} days left" if identity["name"] else "")),
     ]  # fmt: skip
+    if identity["name"]:
+        parts.append(("renewal", _renewal(identity)))
     return lines + "\n" + table(parts)
 
 
-def _end(identity: dict[str, Any]) -> str:
-    """Until when a person must act, where nothing renews by itself."""
+def _renewal(identity: dict[str, Any]) -> str:
+    """From when on it renews itself, or until when a person must act."""
     if identity.get("can_renew", True):
-        return f", renewed from {identity['renews_after'][:10]} on"
-    return f"; nothing renews it, enroll again before {identity['not_after'][:10]}"
+        return f"from {identity['renews_after'][:10]} on"
+    return f"not by itself; enroll again, with --force, before {identity['not_after'][:10]}"
 
 
 def _celsius(value: float | None) -> str:
