@@ -37,7 +37,7 @@ def mounted(image: Path, directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(directory)], check=True)
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 def shut_down(directory: Path) -> None:
@@ -65,32 +65,44 @@ def one_cut(image: Path, directory: Path, script: str, seconds: float) -> tuple[
     ):
         assert child.stdout is not None
         first = child.stdout.readline()
+        assert first, "the spool did not start"
         threading.Event().wait(seconds)
         shut_down(directory)
         child.kill()
         said = [first, *child.stdout.read().split("\n")[:-1]]
         child.wait()
-        for line in said:
+        for line in filter(None, said):
             told.hear(Mark(line.strip()))
-    with mounted(image, directory):
-        try:
-            return complaint(directory, told, Beginning())
-        except Exception as error:  # noqa: BLE001 - a spool that cannot be opened is the worst of it
-            return "corrupt", repr(error)
+    left = Path(shutil.copyfile(image, image.with_suffix(".after")))
+    try:
+        with mounted(left, directory):
+            return judged(directory, told)
+    finally:
+        left.unlink()
+
+
+def judged(directory: Path, told: Told) -> tuple[str, str]:
+    """The complaint, also about a spool that cannot be opened."""
+    try:
+        return complaint(directory, told, Beginning())
+    except Exception as error:  # noqa: BLE001 - a spool that cannot be opened is the worst of it
+        return "corrupt", repr(error)
 
 
 def survey(cuts: int, settings: str) -> Tally:
     """Cut the power that often."""
     chance, tally = random.Random(SEED), Tally()
     with TemporaryDirectory(prefix="power-", dir="/dev/shm") as scratch:
-        fresh, image, directory = (Path(scratch) / name for name in ("fresh", "image", "mounted"))
+        fresh, directory = Path(scratch) / "fresh", Path(scratch) / "mounted"
         directory.mkdir()
         with fresh.open("wb") as file:
             file.truncate(IMAGE_BYTES)
         subprocess.run(["mkfs.ext4", "-q", "-F", str(fresh)], check=True)
-        for _ in range(cuts):
-            shutil.copyfile(fresh, image)
+        for number in range(cuts):
+            # files of their own: while another mount namespace still has a dead file system, mount(8) gives it again
+            image = Path(shutil.copyfile(fresh, Path(scratch) / f"image-{number}"))
             kind, words = one_cut(image, directory, SETTINGS[settings] + WORK, chance.uniform(0, 0.25))
+            image.unlink()
             tally.cuts += 1
             tally.lost += kind == "lost"
             tally.corrupt += kind == "corrupt"

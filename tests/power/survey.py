@@ -84,6 +84,8 @@ def complaint(directory: Path, told: Told, begun: Beginning) -> tuple[str, str]:
         counts = spool.counts()
         spool.append(readings(9999))
         new = spool.head(10_000)[-1].seq
+    if counts.trouble:
+        return "corrupt", counts.trouble
     if missing := stored - gone - set(pending):
         return "lost", f"lost {sorted(missing)[:9]}"
     if not told.by_word["aside"] <= told.by_word["refused"] - set(pending):
@@ -95,7 +97,7 @@ def complaint(directory: Path, told: Told, begun: Beginning) -> tuple[str, str]:
         return "corrupt", f"never taken: {sorted(extra)[:9]}"
     if changed := [seq for seq, reading in pending.items() if [reading] != readings(seq - 1)]:
         return "corrupt", f"changed: {changed[:9]}"
-    if (counts.pending, counts.trouble) != (len(pending), ""):
+    if counts.pending != len(pending):
         return "corrupt", str(counts)
     if new in stored or list(pending) != sorted(pending):
         return "corrupt", f"numbers: {new}, {list(pending)[:9]}"
