@@ -27,6 +27,9 @@ bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
 peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client; needs golang-cfssl and strongswan-pki
 	@$(VENV)/bin/pytest tests/peers/peers_*.py
 
+tpm: $(READY) ## a key in a TPM that swtpm plays; needs swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon
+	@.ci/tpm $(VENV)/bin/pytest tests/peers/tpm_*.py
+
 fuzz: $(READY) ## every decoder against 10,000 random frames
 	@FUZZ_EXAMPLES=10000 $(VENV)/bin/pytest tests/sensors/test_any_bytes.py
 
