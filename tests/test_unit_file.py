@@ -1,4 +1,4 @@
-"""systemd/sensor-agent.service: systemd accepts it, and it gives the daemon what its code relies on."""
+"""systemd/: systemd accepts the units, they are locked up, and they give the agent what its code relies on."""
 
 import re
 import shutil
@@ -28,20 +28,69 @@ def options(text: str) -> dict[str, list[str]]:
 
 
 OPTIONS: Final = options(TEXT)
+UNITS: Final = sorted(file.name for kind in ("service", "timer", "path") for file in DIRECTORY.glob(f"*.{kind}"))
+SERVICES: Final = [name for name in UNITS if name.endswith(".service")]
 
 
-def test_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_unit_is_accepted_by_systemd(name: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed: apt-get install systemd")
-    copy = tmp_path / UNIT.name
-    copy.write_text(
-        TEXT.replace("/usr/bin/sensor-agent", sys.executable), encoding="utf-8"
-    )  # verify wants one that is there
+    for unit in UNITS:  # verify looks at the services of timers and paths, and wants a command that is there
+        text = (DIRECTORY / unit).read_text(encoding="utf-8")
+        (tmp_path / unit).write_text(text.replace("/usr/bin/sensor-agent", sys.executable), encoding="utf-8")
 
-    run = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / name], capture_output=True, text=True, check=False
+    )
 
-    assert [line for line in run.stderr.splitlines() if UNIT.name in line] == []
+    assert [line for line in run.stderr.splitlines() if "sensor-agent" in line] == []
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_exposure_is_at_most_one_and_a_half(name: str) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: apt-get install systemd")
+
+    run = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", DIRECTORY / name],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stdout[-200:]
+
+
+@pytest.mark.parametrize("name", [name for name in UNITS if not name.endswith(".service")])
+def test_timers_and_paths_start_the_service_of_their_name(name: str) -> None:
+    assert (DIRECTORY / name).with_suffix(".service").is_file()
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^((?:Protect|Restrict|Private|Device|Memory|System\w*Filter).*)", TEXT, re.MULTILINE)
+)
+def test_root_services_are_locked_up_no_less_than_the_daemon(line: str) -> None:
+    if line.startswith("Device"):
+        return  # they need no device at all, which PrivateDevices= says
+    for name in ("sensor-agent-enroll.service", "sensor-agent-renew.service"):
+        assert line in (DIRECTORY / name).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(("timesyncd", "relaxed"), [(True, False), (False, True)])
+def test_generator_lets_the_clock_be_asked_only_where_no_timesyncd_is(
+    timesyncd: bool, relaxed: bool, tmp_path: Path
+) -> None:
+    script = (DIRECTORY / "sensor-agent.generator").read_text(encoding="utf-8")
+    for directory in ("/usr/lib/systemd", "/lib/systemd"):
+        script = re.sub(rf"(?<= ){directory}(?=[ ;])", f"{tmp_path}{directory}", script)
+    if timesyncd:
+        daemon = tmp_path / "usr/lib/systemd/systemd-timesyncd"
+        daemon.parent.mkdir(parents=True)
+        daemon.touch(mode=0o755)
+
+    subprocess.run(["sh", "-c", script, "generator", tmp_path / "out"], check=True)
+
+    assert (tmp_path / "out/sensor-agent.service.d/50-clock.conf").exists() == relaxed
 
 
 @pytest.mark.parametrize(
@@ -86,6 +135,15 @@ def test_unit_starts_without_a_pair() -> None:
 
 def test_unit_makes_the_directory_of_the_spool() -> None:
     assert [f"/var/lib/{name}" for name in OPTIONS["StateDirectory"]] == [str(Path(SpoolConfig().path).parent)]
+
+
+def test_unit_passes_the_boot_that_proc_hides() -> None:
+    assert OPTIONS["Environment"] == ["BOOT_ID=%b"]
+    assert OPTIONS["ProcSubset"] == ["pid"]
+
+
+def test_enrollment_is_never_part_of_the_boot() -> None:
+    assert "WantedBy" not in options((DIRECTORY / "sensor-agent-enroll.service").read_text(encoding="utf-8"))
 
 
 def test_unit_waits_neither_for_the_network_nor_for_the_time() -> None:
