@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers deb boot
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)

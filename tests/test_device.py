@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from world.boards import put_board
 
 from agent.device import device_name
 from agent.errors import ConfigError
@@ -52,3 +53,13 @@ def test_a_board_without_any_name_is_told_to_give_one(tmp_path: Path, machine: b
 def test_a_board_without_a_machine_id_file_is_told_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         device_name("", tmp_path)
+
+
+def test_two_boards_get_two_names_whatever_of_them_is_alike(tmp_path: Path) -> None:
+    boards = [
+        put_board(tmp_path / "pi-1", serial="10000000abcdef01", machine="a" * 32),
+        put_board(tmp_path / "pi-2", serial="10000000abcdef02", machine="a" * 32),  # a copied card
+        put_board(tmp_path / "pc-1", machine="a" * 32),
+        put_board(tmp_path / "pc-2", machine="b" * 32),
+    ]
+    assert len({device_name("", root) for root in boards}) == 4

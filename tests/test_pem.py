@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from world.identities import authority
 
 from agent import pem
@@ -165,3 +166,20 @@ def test_another_subject_is_a_note(tmp_path: Path) -> None:
 def test_requests_of_one_key_are_known_by_it_whatever_their_line_ends() -> None:
     assert pem.same_key(REQUEST, REQUEST.replace(b"\n", b"\r\n"))
     assert not pem.same_key(REQUEST, pem.signing_request(pem.new_key("p256"), name=NAME, subject=TUTORIAL))
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("rpi-10000000abcdef01", True),
+        ("a.b-c.example", True),
+        ("x" * 64, False),
+        ("1.2.3", False),
+        ("a.-b", False),
+        ("a..b", False),
+    ],
+)
+def test_a_name_that_is_no_dns_name_is_the_common_name_alone(name: str, named: bool) -> None:
+    request = x509.load_pem_x509_csr(pem.signing_request(pem.new_key("p256"), name=name, subject={}))
+    assert [each.value for each in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == [name]
+    assert bool(list(request.extensions)) is named

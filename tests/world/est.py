@@ -120,7 +120,9 @@ def _handler(state: EstServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(answer)
 
         def _certificates(self, pem: bytes) -> None:
-            der = pkcs7.serialize_certificates(x509.load_pem_x509_certificates(pem), serialization.Encoding.DER)
+            blocks = [block + b"-----END CERTIFICATE-----\n" for block in pem.split(b"-----END CERTIFICATE-----")[:-1]]
+            certificates = [x509.load_pem_x509_certificate(block) for block in blocks]
+            der = pkcs7.serialize_certificates(certificates, serialization.Encoding.DER)
             text = base64.encodebytes(der) if state.break_lines else base64.b64encode(der)
             self.send_response(200)
             self.send_header("Content-Type", "application/pkcs7-mime; smime-type=certs-only")
