@@ -11,6 +11,7 @@ from typing import Final
 from agent import __version__
 
 ROOT: Final = Path(__file__).parent.parent
+BILL: Final = ROOT / "packaging/sensor-agent.cdx.json"  # in the wheel and in the Debian package
 
 
 def debian_changelog(text: str) -> str:
@@ -49,8 +50,7 @@ def test_no_line_of_the_debian_changelog_is_longer_than_policy_allows() -> None:
 
 
 def test_the_bill_of_materials_names_what_comes_along_and_what_is_needed() -> None:
-    run = subprocess.run([sys.executable, ROOT / "packaging/sbom"], capture_output=True, text=True, check=True)
-    bill = json.loads(run.stdout)
+    bill = json.loads(BILL.read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     vendored = (ROOT / "packaging/vendor.txt").read_text(encoding="utf-8")
 
@@ -60,6 +60,12 @@ def test_the_bill_of_materials_names_what_comes_along_and_what_is_needed() -> No
     }
     (brought,) = [each for each in bill["components"] if "hashes" in each]
     assert f"{brought['name']}=={brought['version']} --hash=sha256:{brought['hashes'][0]['content']}" in vendored
+
+
+def test_the_bill_of_materials_is_up_to_date() -> None:
+    run = subprocess.run([sys.executable, ROOT / "packaging/sbom"], capture_output=True, text=True, check=True)
+
+    assert run.stdout == BILL.read_text(encoding="utf-8"), "run packaging/sbom packaging/sensor-agent.cdx.json"
 
 
 def test_checksums_are_of_all_files_and_hold(tmp_path: Path) -> None:
