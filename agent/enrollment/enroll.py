@@ -1,6 +1,7 @@
 """A device's first certificate, or another one with a new token."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 from agent import pem
 from agent.enrollment.asking import Patience, ask, check_clock, kept, request_for
@@ -37,15 +38,16 @@ def enroll(
         before = store.meta() if found.state in {IdentityState.ACTIVE, IdentityState.EXPIRED} else {}
         key, request = request_for(wish, store, report)
         certificate = kept(store, request, now=patience.now())
-        issuer = None
-        if certificate is None:
-            issuer = make_issuer()
-            certificate = ask(wish, store, issuer, request, patience=patience, report=report)
-        seen = take(
-            wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report
-        )
-        if seen is Seen.ACCEPTED:
-            settle(before, issuer, paths(str(wish.cert_file), str(wish.key_file), {}), report)
+        with ExitStack() as undo:
+            issuer = None
+            if certificate is None:
+                issuer = undo.enter_context(closing(make_issuer()))
+                certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+            seen = take(
+                wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report
+            )
+            if seen is Seen.ACCEPTED:
+                settle(before, issuer, paths(str(wish.cert_file), str(wish.key_file), {}), report)
 
 
 def rehearse(
@@ -69,5 +71,5 @@ def rehearse(
     report.done("clock", f"{patience.now():%Y-%m-%d %H:%M} UTC can be true")
     request = pem.signing_request(pem.new_key(wish.key_type), name=wish.name, subject=wish.subject)
     report.done("request", f"{wish.key_type}, for {wish.name}, {wish.validity_days} days; not sent\n{request.decode()}")
-    issuer = make_issuer()
-    report.done("issuer", f"{issuer.name}: {issuer.reach()}; nothing was asked of it")
+    with closing(make_issuer()) as issuer:
+        report.done("issuer", f"{issuer.name}: {issuer.reach()}; nothing was asked of it")

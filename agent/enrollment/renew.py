@@ -7,6 +7,7 @@ timer, asks the shield about both pairs and goes back.
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,23 +84,26 @@ def _renew(
     assert found.pair is not None  # noqa: S101 - renew has looked
     before, like = store.meta(), Path(found.pair[0]).read_bytes()
     key, request = request_for(wish, store, report, like=like)
-    certificate, issuer = kept(store, request, now=patience.now()), None
-    if certificate is None:
-        issuer = _issuer(credentials, found, now=patience.now(), report=report)
-        if issuer is None:
-            return
-        try:
-            certificate = ask(wish, store, issuer, request, patience=patience, report=report)
-        except AgentError as error:
-            if found.state is IdentityState.EXPIRED:
-                error.hint = f"{found.detail}: {ENROLL_AGAIN}"
-            raise
-        finally:
-            issuer.close()
-    seen = take(wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report)
-    new = current(wish, now=patience.now()).pair
-    if seen is Seen.ACCEPTED and new is not None:
-        settle(before, issuer, new, report)
+    certificate = kept(store, request, now=patience.now())
+    with ExitStack() as undo:
+        issuer = None
+        if certificate is None:
+            issuer = _issuer(credentials, found, now=patience.now(), report=report)
+            if issuer is None:
+                return
+            undo.callback(issuer.close)
+            try:
+                certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+            except AgentError as error:
+                if found.state is IdentityState.EXPIRED:
+                    error.hint = f"{found.detail}: {ENROLL_AGAIN}"
+                raise
+        seen = take(
+            wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report
+        )
+        new = current(wish, now=patience.now()).pair
+        if seen is Seen.ACCEPTED and new is not None:
+            settle(before, issuer, new, report)
 
 
 def _issuer(credentials: Credentials, found: Identity, *, now: datetime, report: Report) -> Issuer | None:
