@@ -98,6 +98,19 @@ def test_a_place_in_a_read_only_directory_is_told_before_anything_is_asked(disk:
     assert raised.value.exit_code == 73
 
 
+def test_links_that_an_image_builder_made_are_enough_on_a_read_only_etc(disk: Disk, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    cert, key = disk.path / "sensor.pem", disk.path / "sensor-key.pem"
+    cert.symlink_to(store.directory / "current" / "cert.pem")
+    key.symlink_to(store.directory / "current" / "key.pem")
+    disk.remount("ro")
+    store.check_places(cert, key)
+    made = pair()
+    store.commit(key=made[0], certificate=made[1], meta={})
+    store.place(cert, key)
+    assert (key.read_bytes(), cert.read_bytes()) == made
+
+
 def test_a_full_disk_is_told_and_the_current_pair_stays(disk: Disk) -> None:
     store = store_in(disk.path)
     first = pair()

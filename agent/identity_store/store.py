@@ -144,7 +144,9 @@ class IdentityStore(UnderWay):
 
         `make` makes the directories they stand in. Raises ConfigError if one is a file of somebody else, CannotWrite if its directory cannot be written.
         """
-        for place in (cert_file, key_file):
+        for place, target in ((cert_file, "cert.pem"), (key_file, "key.pem")):
+            if self._placed(place, target):
+                continue
             if (place.exists() or place.is_symlink()) and not self.leads_here(place):
                 raise ConfigError(
                     f"{place} was put there by somebody else and is never overwritten",
@@ -160,8 +162,13 @@ class IdentityStore(UnderWay):
     def place(self, cert_file: Path, key_file: Path) -> None:
         """Make the two names links through `current`; the certificate last, because it is what others watch."""
         for name, target in ((key_file, "key.pem"), (cert_file, "cert.pem")):
+            if self._placed(name, target):  # made by an image builder, for a read-only /etc
+                continue
             with writing(name.parent):
                 link(name, self.directory / "current" / target)
+
+    def _placed(self, place: Path, target: str) -> bool:
+        return place.is_symlink() and place.readlink() == self.directory / "current" / target
 
     def leads_here(self, place: Path) -> bool:
         """Whether the name is a link into this store."""
