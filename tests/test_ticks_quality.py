@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import BUILD_EPOCH
 from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.sampler import Probe, Sampler
@@ -30,7 +31,7 @@ class World:
     def __init__(self, spool: Spool, *configs: SensorConfig) -> None:
         self.now = 0.0
         self.sensor = Thermometer()
-        clock = Clock(trust_any=True, wall=self, since_boot=self, boot_id="test")
+        clock = Clock(trust_any=True, wall=lambda: BUILD_EPOCH + self.now, since_boot=self, boot_id="test")
         self.spool, probes = spool, [Probe(config, self.sensor) for config in configs]
         self.sampler = Sampler(probes, clock, monotonic=self)
         self.ticks = Ticks(probes, self.sampler, spool, clock, monotonic=self)
