@@ -73,9 +73,17 @@ def show_identity(args: argparse.Namespace) -> int:
     if args.json:
         write_json(answer)
         return 0
-    rows = [(name.replace("_", " "), "—" if value is None else str(value)) for name, value in answer.items()]
-    sys.stdout.write(table(rows))
+    sys.stdout.write(table([(name.replace("_", " "), _shown(value)) for name, value in answer.items()]))
     return 0
+
+
+def _shown(value: object) -> str:
+    """A value of the answer for a person."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def described(config: Config, root: Path) -> dict[str, Any]:
