@@ -158,7 +158,9 @@ def test_one_from_the_near_future_is_used_with_a_note() -> None:
 
 def test_another_subject_is_a_note(tmp_path: Path) -> None:
     changed = pem.signing_request(KEY, name="renamed", subject={})
-    [note] = pem.check_issued(Authority.create(tmp_path / "ca").sign(changed), request_pem=REQUEST, now=NOW)
+    [note] = pem.check_issued(
+        Authority.create(tmp_path / "ca").sign(changed), request_pem=REQUEST, now=datetime.now(UTC)
+    )
     assert "CN=renamed" in note
     assert f"CN={NAME}" in note
 
