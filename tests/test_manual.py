@@ -28,6 +28,11 @@ def test_each_command_is_on_the_page(words: str) -> None:
     assert f".SS {words} " in COMMANDS
 
 
+@pytest.mark.parametrize("words", ["identity export-csr", "shield authority token"])
+def test_commands_within_commands_are_on_the_page(words: str) -> None:
+    assert f".SS sensor-agent {words} " in COMMANDS
+
+
 @pytest.mark.parametrize("option", ["--config FILE", "--token-stdin", "--json"])
 def test_options_are_on_the_page(option: str) -> None:
     assert f".B {option} " in COMMANDS
