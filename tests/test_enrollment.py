@@ -1,5 +1,6 @@
 """Enrollment: whatever answers, is lost, or is cut off, running it again ends in one valid pair."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -107,6 +108,16 @@ def test_an_expired_pair_is_replaced(tmp_path: Path) -> None:
         return authority().sign(request, not_before=now - timedelta(hours=1))
 
     assert run(tmp_path, SigningIssuer(sign=sign_later), now=now).changed
+
+
+def test_a_pair_whose_two_places_are_gone_is_put_back_without_asking(tmp_path: Path) -> None:
+    run(tmp_path, SigningIssuer())
+    before = key_of(tmp_path)
+    for place in ("certs", "private"):
+        shutil.rmtree(tmp_path / place)
+    run(tmp_path, no_token)
+    assert found(tmp_path).state is IdentityState.ACTIVE
+    assert key_of(tmp_path) == before
 
 
 @pytest.mark.parametrize("state", ["key only", "foreign pair", "foreign expired pair"])

@@ -30,6 +30,7 @@ def recovered(wish: Wish, store: IdentityStore, *, now: datetime, report: Report
     generation = store.current()
     if found.state is IdentityState.MISSING and generation is not None:
         if _of(generation, wish, now=now).pair is not None:
+            store.check_places(wish.cert_file, wish.key_file)
             store.place(wish.cert_file, wish.key_file)
             found = current(wish, now=now)
     elif found.state is IdentityState.BROKEN and store.leads_here(wish.cert_file):

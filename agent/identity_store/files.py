@@ -29,6 +29,14 @@ def link(name: Path, target: Path) -> None:
     sync_directory(name.parent)
 
 
+def make_directory(directory: Path, *, mode: int) -> None:
+    """Make the directory and those it stands in, where they are not there yet; their names are on disk when this returns."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    for each in missing:
+        sync_directory(each.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Put the directory's names on disk."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

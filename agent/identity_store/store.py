@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import CannotWrite, ConfigError, TryLater
-from agent.identity_store.files import link, sync_directory, write_synced, writing
+from agent.identity_store.files import link, make_directory, sync_directory, write_synced, writing
 from agent.identity_store.underway import UnderWay
 
 KEPT_GENERATIONS: Final = 3  # the current one and two to go back to
@@ -33,7 +33,7 @@ class IdentityStore(UnderWay):
     def lock(self) -> Iterator[None]:
         """Hold the store for this process; raises TryLater if another enrollment has it."""
         with writing(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self.directory, mode=0o700)
             fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -154,7 +154,7 @@ class IdentityStore(UnderWay):
                 )
             if make:
                 with writing(place.parent):
-                    place.parent.mkdir(parents=True, exist_ok=True, mode=0o755 if place is cert_file else 0o700)
+                    make_directory(place.parent, mode=0o755 if place is cert_file else 0o700)
             there = next(parent for parent in place.parents if parent.exists())
             if not os.access(there, os.W_OK):
                 raise CannotWrite(f"{there} cannot be written", hint=f"run as root; findmnt -T {there}")
