@@ -47,9 +47,10 @@ class Disk:
         else:
             _rename(names, self._naming[: chance.randint(0, len(self._naming))])
         for name, inode in names.items():
-            (directory / name).write_bytes(self._contents(inode, chance, collateral=collateral))
+            (directory / name).write_bytes(self.contents(inode, chance, collateral=collateral))
 
-    def _contents(self, inode: int, chance: random.Random, *, collateral: bool) -> bytes:
+    def contents(self, inode: int, chance: random.Random, *, collateral: bool) -> bytes:
+        """What the cut may leave of one file."""
         data = bytearray(self._safe.get(inode, b""))
         flight = self._in_flight.get(inode, [])
         kept = chance.choice((0.0, 0.5, 0.9, 1.0))

@@ -55,10 +55,17 @@ def record(script: str, directory: Path, log: Path, *arguments: str) -> list[Eve
     """
     inodes: dict[str, int] = {}
     before = list(_there(directory, inodes))
+    trace(script, directory, log, CALLS, *arguments)
+    with log.open() as lines:
+        return before + list(_events(lines, str(directory), inodes))
+
+
+def trace(script: str, directory: Path, log: Path, calls: str, *arguments: str) -> None:
+    """Run the Python script with the directory as its argument; its system calls of those names go to the log."""
     environ = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(
         [
-            *("strace", "-y", "-xx", "-s", "100000000", "-o", str(log), "-e", f"trace={CALLS}"),
+            *("strace", "-y", "-xx", "-s", "100000000", "-o", str(log), "-e", f"trace={calls}"),
             *(sys.executable, "-c", script, str(directory), *arguments),
         ],
         env=environ,
@@ -66,8 +73,6 @@ def record(script: str, directory: Path, log: Path, *arguments: str) -> list[Eve
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,  # of a quarantine is told there
     )
-    with log.open() as lines:
-        return before + list(_events(lines, str(directory), inodes))
 
 
 def _there(directory: Path, inodes: dict[str, int]) -> Iterator[Event]:

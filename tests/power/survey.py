@@ -119,7 +119,7 @@ def survive(recorded: Recording, seed: int, cuts: int, *, collateral: bool) -> T
     chance = random.Random(seed)
     disk, told, tally = Disk(), Told(recorded.begun), Tally()
     played = 0
-    with TemporaryDirectory(prefix="test-power-", dir=_memory()) as scratch:
+    with TemporaryDirectory(prefix="test-power-", dir=memory()) as scratch:
         for moment in _moments(recorded.events, chance, cuts):
             for event in recorded.events[played:moment]:
                 disk.play(event)
@@ -157,7 +157,7 @@ def survive_everywhere(recorded: Recording, cuts: int, *, collateral: bool) -> T
     return whole
 
 
-def _memory() -> str | None:
+def memory() -> str | None:
     """Where the states are made: in memory if there is a place, for there are thousands."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
