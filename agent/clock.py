@@ -74,10 +74,15 @@ class Clock:
 
 
 def _boot_id(root: Path) -> str:
-    """This boot's id; of the process when /proc hides it (ProcSubset=pid), which holds readings no longer than it lives."""
+    """This boot's id without dashes, as systemd's %b has it in $BOOT_ID and the kernel's file has not.
+
+    Of the process where /proc hides the file (ProcSubset=pid) and nobody says: it then holds readings no longer
+    than it lives.
+    """
     import os
 
     try:
-        return (root / BOOT_ID).read_text().strip()
+        text = (root / BOOT_ID).read_text().strip()
     except OSError:
-        return os.environ.get("BOOT_ID") or f"process-{os.getpid()}"
+        text = os.environ.get("BOOT_ID", "")
+    return text.replace("-", "") or f"process {os.getpid()}"

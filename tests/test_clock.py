@@ -55,7 +55,17 @@ def test_a_time_from_before_the_package_was_made_is_never_trusted(tmp_path: Path
 def test_the_boot_is_named_by_the_kernel(tmp_path: Path) -> None:
     (tmp_path / BOOT_ID).parent.mkdir(parents=True)
     (tmp_path / BOOT_ID).write_text("8b6f6c1e-0c7b-4d52-9a53-52f6f4f7e1aa\n")
-    assert clock_under(tmp_path).boot_id == "8b6f6c1e-0c7b-4d52-9a53-52f6f4f7e1aa"
+    assert clock_under(tmp_path).boot_id == "8b6f6c1e0c7b4d529a5352f6f4f7e1aa"
+
+
+def test_the_boot_has_one_name_whether_the_kernel_or_systemd_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOT_ID", "8b6f6c1e0c7b4d529a5352f6f4f7e1aa")  # the unit's %b, where /proc is hidden
+    hidden = clock_under(tmp_path).boot_id
+    (tmp_path / BOOT_ID).parent.mkdir(parents=True)
+    (tmp_path / BOOT_ID).write_text("8b6f6c1e-0c7b-4d52-9a53-52f6f4f7e1aa\n")
+    assert clock_under(tmp_path).boot_id == hidden
 
 
 def test_without_proc_the_process_stands_for_the_boot(tmp_path: Path) -> None:
