@@ -111,14 +111,16 @@ class Shield:
 class DeliveryLife(RuleBasedStateMachine):
     """`passed` is true time since the start, `now` seconds since boot; the clock is `wrong_by` seconds off."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(late=st.booleans())
+    def begin(self, late: bool) -> None:
         self.scratch = TemporaryDirectory(prefix="model-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.directory = Path(self.scratch.name) / "0"
         self.directory.mkdir()
         self.passed, self.now, self.wrong_by, self.lives, self.boots = 0, 50, -20_000_000, 0, 1
         self.model = Model()
         self.shield = Shield(self.model)
+        if not late:
+            self.synchronise()
         self.start()
 
     def start(self) -> None:
@@ -150,7 +152,15 @@ class DeliveryLife(RuleBasedStateMachine):
             self.spool.close()
             self.scratch.cleanup()
 
-    @rule(late=st.integers(1, 90))
+    @rule(
+        ticks=st.lists(st.tuples(st.integers(1, 90), st.sampled_from(MOODS), st.integers(0, 6)), min_size=1, max_size=6)
+    )
+    def go_on(self, ticks: list[tuple[int, str, int]]) -> None:
+        """Ticks, each with some steps of delivery; one rule, for hypothesis chooses among all of them alike."""
+        for late, mood, steps in ticks:
+            self.tick(late)
+            self.steps(mood, steps)
+
     def tick(self, late: int) -> None:
         self.wait_until(max(self.ticks.next_due, self.now + late))
         before = len(self.model.taken)
@@ -174,8 +184,8 @@ class DeliveryLife(RuleBasedStateMachine):
             assert due <= second <= max(due, self.model.high + len(stamped))
         self.model.high = max(self.model.high, *seconds.values())
 
-    @rule(count=st.integers(1, 6))
-    def step(self, count: int) -> None:
+    def steps(self, mood: str, count: int) -> None:
+        self.shield.mood = mood
         for _ in range(count):
             try:
                 self.wait_until(self.flush.step())
@@ -184,15 +194,14 @@ class DeliveryLife(RuleBasedStateMachine):
                 self.crash()
                 return
 
-    @rule(mood=st.sampled_from(MOODS))
-    def change_mood(self, mood: str) -> None:
-        self.shield.mood = mood
-
-    @precondition(lambda self: self.pending())
     @rule(data=st.data())
     def poison_a_reading(self, data: st.DataObject) -> None:
-        self.shield.poison = data.draw(st.sampled_from([milli for _, milli, _ in self.pending()][:8]))
+        self.go_on([(1, "busy", 1)])
+        sendable = [milli for _, milli, _ in self.pending()][:8]
+        self.shield.poison = data.draw(st.sampled_from(sendable)) if sendable else 0
+        self.go_on([(1, "well", 6)])
 
+    @precondition(lambda self: not self.trusted() or self.wrong_by)
     @rule()
     def synchronise(self) -> None:
         """What a time daemon does once it has set the clock."""
@@ -203,6 +212,7 @@ class DeliveryLife(RuleBasedStateMachine):
     @rule(by=st.sampled_from(STEPS))
     def set_the_clock(self, by: int) -> None:
         self.wrong_by += by
+        self.go_on([(1, "well", 2), (1, "well", 2)])
 
     @rule()
     def restart(self) -> None:
@@ -296,6 +306,6 @@ TestDeliveryLife.settings = settings(
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "40")),
-    stateful_step_count=30,
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "50")),
+    stateful_step_count=25,
 )
