@@ -159,6 +159,16 @@ def test_an_answer_lost_within_the_waiting_time_costs_none_either(tmp_path: Path
     assert len(issuer.issued) == 1
 
 
+@pytest.mark.parametrize("name", ["key.pem", "request.pem"])
+def test_a_damaged_request_under_way_is_made_anew(tmp_path: Path, name: str) -> None:
+    issuer = SigningIssuer(TryLater("not now"))
+    with pytest.raises(TryLater):
+        run(tmp_path, issuer)
+    (tmp_path / "identity" / "pending" / name).write_bytes(b"-----BEGIN bit rot")
+    assert run(tmp_path, issuer).changed
+    assert found(tmp_path).state is IdentityState.ACTIVE
+
+
 def test_key_and_request_are_kept_before_the_issuer_hears_of_them(tmp_path: Path) -> None:
     issuer = SigningIssuer()
     seen: list[list[str]] = []

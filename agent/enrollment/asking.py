@@ -54,7 +54,8 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     words = [wish.name, wish.key_type, wish.subject, names.name if names else "", wish.here.line().decode()]
     wanted = json.dumps(words).encode()
     key, request = store.pending("key.pem"), store.pending("request.pem")
-    if key is not None and request is not None and store.pending("wanted.json") == wanted:
+    whole = key is not None and request is not None and pem.belong_together(key, request)
+    if key and request and whole and store.pending("wanted.json") == wanted:
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
     store.forget_pending()

@@ -6,9 +6,10 @@ Bytes in, bytes out: who may read the files and when they are on disk is `identi
 from agent.pem.chain import extract_certificate, extract_chain, from_pkcs7, possible_chains
 from agent.pem.issued import check_issued, validity
 from agent.pem.keys import first_key, held_elsewhere, new_key
-from agent.pem.request import public_key_sha256, request_der, same_key, signing_request
+from agent.pem.request import belong_together, public_key_sha256, request_der, same_key, signing_request
 
 __all__ = [
+    "belong_together",
     "check_issued",
     "extract_certificate",
     "extract_chain",

@@ -85,6 +85,19 @@ def same_key(request_pem: bytes, other_request_pem: bytes) -> bool:
     return public_bytes(x509.load_pem_x509_csr(request_pem)) == public_bytes(x509.load_pem_x509_csr(other_request_pem))
 
 
+def belong_together(key_pem: bytes, request_pem: bytes) -> bool:
+    """Whether the request was made with the key; False too if one of the two is damaged."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = load_key(key_pem).public_key()
+        asked = public_bytes(x509.load_pem_x509_csr(request_pem))
+    except (ValueError, TypeError):
+        return False
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo) == asked
+
+
 def public_key_sha256(request_pem: bytes) -> str:
     """SHA-256 of the request's SubjectPublicKeyInfo, hex: the name of a key that gives nothing away."""
     import hashlib
