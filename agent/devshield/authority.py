@@ -142,6 +142,16 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def write_server_pair(authority: Authority, directory: Path, names: Sequence[str]) -> tuple[Path, Path]:
+    """Certificate and key files of a server of those names, written anew: its address may have changed."""
+    certificate, key = directory / "server.pem", directory / "server-key.pem"
+    key_pem, certificate_pem = authority.issue_server(list(dict.fromkeys(names)))
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key_pem)
+    certificate.write_bytes(certificate_pem)
+    return certificate, key
+
+
 def open_or_create(directory: Path) -> Authority:
     """The directory's authority, made on the first call."""
     return Authority.open(directory) if (directory / "ca.pem").exists() else Authority.create(directory)

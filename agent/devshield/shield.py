@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from agent.devshield.api_port import ApiPort
-from agent.devshield.authority import Authority, open_or_create
+from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi
 from agent.devshield.edge import Rule, Tls, make_door, pyopenssl_installed
 from agent.devshield.faults import Faults, Side, parse_option
@@ -96,7 +96,7 @@ class Shield:
                 stop=self._stop,
             )
             self.ca_file: Final = authority.certificate_file
-            pair = _server_pair(authority, directory, setup.listen)
+            pair = write_server_pair(authority, directory, ("localhost", LOOPBACK, setup.listen))
             self.port: Final = self._serve(undo, setup.port, front, pair, client_ca=self.ca_file)
             self.api_port: Final = self._serve(undo, setup.api_port, api, pair, client_ca=None)
             self._undo = undo.pop_all()
@@ -146,16 +146,6 @@ class Shield:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _server_pair(authority: Authority, directory: Path, listen: str) -> tuple[Path, Path]:
-    """Certificate and key of both servers, made anew at each start: the address may have changed."""
-    certificate, key = directory / "server.pem", directory / "server-key.pem"
-    key_pem, certificate_pem = authority.issue_server(list(dict.fromkeys(("localhost", LOOPBACK, listen))))
-    key.touch(mode=0o600)
-    key.write_bytes(key_pem)
-    certificate.write_bytes(certificate_pem)
-    return certificate, key
 
 
 def _lock(directory: Path) -> int:

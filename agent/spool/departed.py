@@ -51,11 +51,6 @@ class Departed:
             self.above.discard(self.floor)
         self._mark.write(self.floor)
 
-    def skip(self, seqs: Iterable[int]) -> None:
-        """These were never in the file and are gone: nobody asks for them again."""
-        gone = set(seqs)
-        self._window = deque(seq for seq in self._window if seq not in gone)
-
     def committed(self) -> None:
         """The file holds nothing of these any more."""
         self.above.intersection_update(self._window)

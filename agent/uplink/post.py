@@ -4,7 +4,6 @@ A dead network, a refusing shield or a torn certificate file is an Answer, not a
 CA and proxy variables and .netrc are never read: no requests.Session is made, only its transport adapter.
 """
 
-import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -23,8 +22,6 @@ from agent.uplink.tls import Adapter, tls_context
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
-
-log = logging.getLogger(__name__)
 
 IDLE_SECONDS: Final = 300.0  # Cloudflare closes idle connections after 400 s; leave first, so no POST races the close
 ANSWER_BYTES: Final = 64 << 10  # more of an answer is not read; the connection is then closed

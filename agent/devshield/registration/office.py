@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
 
-from agent.devshield.authority import open_or_create
+from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.edge import SUCCESS, Link, Visitor
 from agent.devshield.registration.desk import Desk
 from agent.devshield.registration.ledger import Ledger
@@ -155,13 +154,8 @@ class RegistrationAuthority:
 def _server_pair(setup: Setup) -> tuple[Path, Path]:
     if setup.certificate is not None and setup.key is not None:
         return setup.certificate, setup.key
-    certificate, key = setup.directory / "server.pem", setup.directory / "server-key.pem"
-    names = dict.fromkeys(("localhost", "127.0.0.1", setup.listen, socket.gethostname()))
-    key_pem, certificate_pem = open_or_create(setup.directory).issue_server(list(names))
-    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(key_pem)
-    certificate.write_bytes(certificate_pem)
-    return certificate, key
+    names = ("localhost", "127.0.0.1", setup.listen, socket.gethostname())
+    return write_server_pair(open_or_create(setup.directory), setup.directory, names)
 
 
 def _accept(context: ssl.SSLContext, connection: socket.socket) -> Link:
