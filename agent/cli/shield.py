@@ -47,6 +47,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
         default="default",
         help="Cloudflare's template lets a revoked certificate in; strict keeps it out",
     )
+    serve.add_argument(
+        "--api",
+        choices=["tutorial", "extended"],
+        default="tutorial",
+        help="the readings' API: the tutorial's, or one with batches, gzip, idempotency keys and queries",
+    )
     serve.add_argument("--kv-limit", action="store_true", help="one write a second, as Workers KV documents it")
     serve.add_argument("--fault", action="append", default=[], metavar="FAULT", help="may be repeated; see below")
     serve.add_argument("--json", action="store_true", help="say where it is as one JSON object")
@@ -67,6 +73,7 @@ def serve_until_signal(args: argparse.Namespace) -> int:
         port=args.port,
         api_port=args.api_port,
         rule=args.rule,
+        api=args.api,
         faults=(*args.fault, *(["kv-limit"] if args.kv_limit else [])),
     )
     with Shield(setup) as shield:
@@ -92,7 +99,7 @@ def greeting(shield: "Shield") -> str:
     )
     return f"""\
 development shield, not Cloudflare: it protects nothing, keep it on your own machine
-rule {where["rule"]}; {tls}
+rule {where["rule"]}, {where["readings_api"]} API; {tls}
 requests are written to {where["requests_file"]}, and here with -v; Ctrl-C ends it
 
 # for the configuration

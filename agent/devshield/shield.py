@@ -1,4 +1,4 @@
-"""The development shield: the Worker behind an mTLS edge on one port, the certificates API on another.
+"""The development shield: the readings' API behind an mTLS edge on one port, the certificates API on another.
 
 All of its state is in one directory, so it can be stopped, or die, and go on where it was.
 """
@@ -12,14 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi
 from agent.devshield.edge import Rule, Tls, make_door, pyopenssl_installed
+from agent.devshield.extended_api import ExtendedApi
 from agent.devshield.faults import Faults, Side, parse_option
 from agent.devshield.issued import Issued
+from agent.devshield.known_keys import KnownKeys
 from agent.devshield.readings import Readings
 from agent.devshield.request_log import RequestLog
 from agent.devshield.server import Application, HttpServer
@@ -30,6 +32,7 @@ from agent.devshield.zone_state import ZoneState
 from agent.errors import CannotWrite, TryLater
 
 LOOPBACK: Final = "127.0.0.1"
+Api = Literal["tutorial", "extended"]
 PATH: Final = "/temps"  # the tutorial's; the Worker takes any
 
 
@@ -37,7 +40,7 @@ PATH: Final = "/temps"  # the tutorial's; the Worker takes any
 class Setup:
     """`listen` is the address of both ports; port 0 is a free one. `tls` None takes pyOpenSSL when it is there.
 
-    `faults` are as on the command line.
+    `faults` are as on the command line, `api` is the readings' one.
     """
 
     directory: Path
@@ -47,6 +50,7 @@ class Setup:
     rule: Rule = "default"
     tls: Tls | None = None
     faults: tuple[str, ...] = ()
+    api: Api = "tutorial"
 
 
 class Shield:
@@ -77,14 +81,17 @@ class Shield:
             self.issued: Final = Issued(directory / "certificates", authority, now=now)
             self.tokens: Final = Tokens(directory)
             self._requests = RequestLog(directory / "requests.jsonl")
+            readings = Readings(directory / "kv", monotonic=monotonic)
+            extended = ExtendedApi(readings, KnownKeys(directory / "keys"), directory / "readers.json")
             front = ShieldPort(
                 rule=setup.rule,
                 issued=self.issued,
-                readings=Readings(directory / "kv", monotonic=monotonic),
+                readings=readings,
                 requests=self._requests,
                 faults=self.faults,
                 stop=self._stop,
                 now=now,
+                extended=extended if setup.api == "extended" else None,
             )
             api = ApiPort(
                 api=ZoneApi(
@@ -128,11 +135,12 @@ class Shield:
             "one_time_token_file": str(self.tokens.one_time_file),
             "requests_file": str(self._requests.file),
             "rule": self._setup.rule,
+            "readings_api": self._setup.api,
             "tls": self.tls,
         }
 
     def requests(self) -> list[dict[str, Any]]:
-        """Every request to the shield so far, in the order of the answers; `stored` says that KV took the reading."""
+        """Every request to the shield so far, in the order of the answers; `stored` says that a reading was."""
         return self._requests.rows()
 
     def close(self) -> None:
