@@ -85,8 +85,9 @@ def test_check_of_a_well_board_finds_nothing(enrolled: Rig) -> None:
     assert done.returncode == 0
     assert answer["ok"] is True
     assert {each["name"]: each["result"] for each in answer["checks"]} == {
-        "configuration": "ok", "device": "ok", "sensor freezer": "ok", "sensor room": "ok", "clock": "ok",
-        "spool": "ok", "identity": "ok", "shield": "ok", "daemon": "warn",
+        "configuration": "ok", "device": "ok", "1-wire": "ok", "i2c-1": "ok", "sensor freezer": "ok",
+        "sensor room": "ok", "clock": "ok", "spool": "ok", "identity": "ok", "token": "warn", "network": "ok",
+        "tls": "ok", "rule": "ok", "shield": "ok", "daemon": "warn",
     }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_check_names_the_fix_of_what_fails(rig: Rig) -> None:
     done = rig.run("check", "--json")
     failed = {each["name"]: each for each in json.loads(done.stdout)["checks"] if each["result"] == "fail"}
     assert done.returncode == 1
-    assert set(failed) == {"sensor freezer", "identity"}
+    assert set(failed) == {"1-wire", "sensor freezer", "identity"}
     assert failed["identity"]["fix"] == "sensor-agent enroll"
     assert failed["sensor freezer"]["fix"]
 
@@ -105,9 +106,10 @@ def test_check_says_when_the_shield_asks_for_no_certificate(enrolled: Rig) -> No
     enrolled.configure(FREEZER_TABLE, shield=enrolled.where["api"])
     done = enrolled.run("check", "--json")
     enrolled.configure(FREEZER_TABLE + ROOM_TABLE)
-    shield = [each for each in json.loads(done.stdout)["checks"] if each["name"] == "shield"]
-    assert shield[0]["result"] == "warn"
-    assert "without a certificate" in shield[0]["saw"]
+    (rule,) = [each for each in json.loads(done.stdout)["checks"] if each["name"] == "rule"]
+    assert rule["result"] == "warn"
+    assert "without a certificate" in rule["saw"]
+    assert "shield setup" in rule["fix"]
 
 
 def test_check_offline_asks_nobody(enrolled: Rig) -> None:

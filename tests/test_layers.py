@@ -19,7 +19,10 @@ AGENT: Final = Path(__file__).parent.parent / "agent"
 # lowest first; a unit is a module, or a package inside of which siblings may import each other
 LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("errors", "reading", "causes", "certificate"),
-    ("schedule", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
+    (
+        *("schedule", "backlog", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
+        "trend",
+    ),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
         *("journal", "notify", "clock", "device", "lanes"),
@@ -28,7 +31,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("image", "measurement"),
     ("sampler", "flush", "enrollment"),
     ("ticks", "status", "sensors.drivers", "sensors.inventory"),
-    ("service",),
+    ("service", "checks"),
     ("cli",),
 )
 RANK: Final = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}

@@ -1,38 +1,32 @@
-"""`check`: every layer from the configuration to the shield, each line with what was seen and the exact fix."""
+"""`check`: every layer from the overlay to the shield's rule, each line with what was seen and the exact fix."""
 
 import argparse
-import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from agent import identity, status_file
+from agent.checks import Check, accounts, buses, disk, network, units
+from agent.checks import clock as clocks
+from agent.checks import configuration as configurations
+from agent.checks import identity as identities
+from agent.checks import sensors as sensor_checks
+from agent.checks import shield as shields
+from agent.checks.finding import fail, ok, warn
 from agent.cli import parts
-from agent.cli.render import coloured, table, write_json
+from agent.cli.render import coloured, write_json
 from agent.config import Config, load
-from agent.delivery import Verdict
 from agent.device import board, device_name
-from agent.errors import ConfigError, SpoolError
+from agent.errors import ConfigError
 from agent.identity import Identity, IdentityState
 from agent.issuers import can_renew
 from agent.sampler import Sampler
-from agent.spool import is_spool
-from agent.uplink import Uplink
 
-LEAST_ROOM = 64 << 20  # bytes; below this a board fills up within weeks
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: `result` is `ok`, `warn` or `fail`; `fix` is the next command."""
-
-    name: str
-    result: str
-    saw: str
-    fix: str | None = None
+NAME_WIDTH: Final = 16  # of the lines' names, most of which are shorter: they come one by one, so no column is measured
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -40,8 +34,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     command = commands.add_parser(
         "check",
         parents=[common],
-        help="configuration, hardware, clock, identity, shield",
-        description="Look at every layer; stores and sends nothing. Safe beside the running daemon.",
+        help="every layer, each with its fix: wiring, clock, disk, identity, network, shield",
+        description="Look at every layer, from the overlay in config.txt to the shield's rule, and name the fix of what is "
+        "not well. Stores nothing and sends no reading; safe beside the running daemon. Sees most as root.",
         epilog="Exit codes: 0 nothing failed, 1 something did, 78 the configuration did.",
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
@@ -54,8 +49,7 @@ def check(args: argparse.Namespace) -> int:
     try:
         config = load(args.config)
     except ConfigError as error:
-        found = [Check("configuration", "fail", problem, error.hint) for problem in error.problems]
-        _answer(found, as_json=args.json)
+        _answer(configurations.refused(error, args.config), as_json=args.json)
         return error.exit_code
     found = []
     for each in everything(config, args.config, args.root, offline=args.offline):
@@ -65,141 +59,98 @@ def check(args: argparse.Namespace) -> int:
             sys.stdout.flush()
     if args.json:
         _answer(found, as_json=True)
+    else:
+        sys.stdout.write(_sum(found))
     return 1 if any(each.result == "fail" for each in found) else 0
 
 
 def everything(config: Config, file: Path, root: Path, *, offline: bool) -> Iterator[Check]:
-    """The checks, one after the other, as they are done."""
-    yield Check("configuration", "ok", f"{file}: {len(config.sensors)} sensors")
-    if not config.sensors:
-        yield Check("sensors", "warn", "none is configured", f"add [[sensors]] tables to {file}")
+    """The checks, one after the other, as they are done: what others stand on comes first."""
+    service = accounts.service_account(root)
+    yield from configurations.configuration(config, file, service)
     yield _device(config, root)
+    yield from buses.one_wire(config.sensors, root)
+    yield from buses.i2c(config.sensors, root)
     yield from _sensors(config, root)
-    yield _clock(config, root)
-    yield from _spool(config)
-    found = identity.load(parts.identity_files(config), now=parts.utc_now(), here=board(root))
-    yield from _identity(found, config)
+    clock = parts.clock(config, root)
+    facts = clocks.look(root, now=time.time(), synchronised=clock.synchronised)
+    yield from clocks.clock(facts, hold=config.clock.unsynchronised == "hold")
+    yield from disk.spool(Path(config.spool.path), root, service)
+    files = parts.identity_files(config)
+    found = identity.load(files, now=parts.utc_now(), here=board(root))
+    yield from _identity(config, root, found, exposed=identity.exposed(files[1]))
     if not offline:
-        yield from _shield(config, found)
+        yield from _online(config, found, synchronised=facts.synchronised)
+    yield from units.units(units.look(root))
     yield _daemon(root)
 
 
 def _device(config: Config, root: Path) -> Check:
     try:
-        return Check("device", "ok", device_name(config.device.name, root))
+        return ok("device", device_name(config.device.name, root))
     except ConfigError as error:
-        return Check("device", "fail", str(error), error.hint)
+        return fail("device", str(error), error.hint)
 
 
 def _sensors(config: Config, root: Path) -> Iterator[Check]:
     probes = parts.probes(config, root, wait=threading.Event().wait)
+    on = {probe.config.name: probe.sensor.bus for probe in probes}
     sampler = Sampler(probes, parts.clock(config, root), monotonic=time.monotonic)
-    for taken in sampler.tick(probes):
-        name = f"sensor {taken.name}"
-        if taken.error is None:
-            yield Check(name, "ok", f"{taken.celsius:.3f} °C")
-        else:
-            hint = taken.error.hint or f"sensor-agent read '{taken.name}'"
-            yield Check(name, "fail", f"{taken.error.kind}: {taken.error}", hint)
+    taken = sampler.tick(probes)
     sampler.close()
+    yield from sensor_checks.sensors(taken, on)
 
 
-def _clock(config: Config, root: Path) -> Check:
-    if parts.clock(config, root).synchronised:
-        return Check("clock", "ok", "synchronised")
-    held = (
-        "readings are held until it is" if config.clock.unsynchronised == "hold" else "readings are sent all the same"
+def _identity(config: Config, root: Path, found: Identity, *, exposed: str | None) -> Iterator[Check]:
+    enroll = config.enroll
+    how = identities.Issuing(
+        able=can_renew(enroll.issuer, renew_url=enroll.renew_url),
+        validity_days=enroll.validity_days,
+        token_file=Path(enroll.token_file),
+        wants_token=enroll.issuer in {"cloudflare", "est"},
+        zone_token=enroll.issuer == "cloudflare" and bool(enroll.zone_id),
     )
-    return Check("clock", "warn", f"not synchronised: {held}", "timedatectl set-ntp true; timedatectl status")
+    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed)
+    yield from identities.token(found, how)
+    store = Path(config.identity.store_dir)
+    yield from identities.under_way(store, root)
+    for path in (store, Path(config.identity.cert_file).parent):
+        yield from disk.disk("identity disk", path, root)
 
 
-def _spool(config: Config) -> Iterator[Check]:
-    path = Path(config.spool.path)
-    try:
-        there = is_spool(path)
-    except SpoolError as error:
-        yield Check("spool", "fail", str(error), error.hint)
-        return
-    except OSError as error:
-        yield Check("spool", "fail", f"{path}: {error.strerror}", f"ls -ld {path.parent}; id sensor-agent")
-        return
-    above = next(parent for parent in path.parents if parent.exists())
-    space = os.statvfs(above)
-    room = space.f_bavail * space.f_frsize
-    saw = f"{path}{'' if there else ' (made by the daemon at its start)'}, {room >> 20} MB free"
-    if room < LEAST_ROOM and not there:
-        yield Check("spool", "warn", saw, f"df {above}; journalctl --vacuum-size=50M")
-    else:
-        yield Check("spool", "ok", saw)
-
-
-def _identity(found: Identity, config: Config) -> Iterator[Check]:
-    if found.state is IdentityState.ACTIVE and found.certificate:
-        says = found.certificate
-        days = says.days_left(parts.utc_now())
-        saw = f"{says.name}, {days} days left, sha256 {says.fingerprint_sha256[:16]}…"
-        near = days < 30 and says.renews_after <= parts.utc_now()
-        able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
-        fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
-        yield Check("identity", "warn" if near else "ok", saw, fix if near else None)
-        if found.moved:
-            yield Check("board", "warn", f"another {found.moved} than at enrollment", "sensor-agent renew")
-    else:
-        yield Check("identity", "fail", found.detail, found.fix)
-    warning = identity.exposed(parts.identity_files(config)[1])
-    if warning:
-        yield Check("key", "warn", warning, warning.rpartition("; ")[2])
-
-
-def _shield(config: Config, found: Identity) -> Iterator[Check]:
-    """A GET with the certificate, which stores nothing, and one without, which must be refused."""
+def _online(config: Config, found: Identity, *, synchronised: bool) -> Iterator[Check]:
+    """The way to the shield, then the shield; the issuer's too while there is no certificate to show."""
     where = parts.target(config)
-    bare = Uplink(where, None)
-    without = bare.get()
-    bare.close()
-    name = "shield"
-    if without.status is None and without.verdict is not Verdict.HOLD:
-        yield Check(name, "fail", f"{where.url}: {without.detail}", f"curl -v --cacert {where.ca_file} {where.url}")
-        return
-    if without.verdict is not Verdict.HOLD:
-        yield Check(
-            name,
-            "warn",
-            f"takes requests without a certificate ({without.detail})",
-            "enable mTLS for the host and its rule",
-        )
-    if found.pair is None:
-        return
-    shown = Uplink(where, found.pair)
-    answer = shown.get()
-    shown.close()
-    if answer.status is not None and answer.status < 300:
-        yield Check(name, "ok", f"{where.url} takes this device's certificate (HTTP {answer.status} to a GET)")
-    elif answer.verdict is Verdict.HOLD:
-        yield Check(name, "fail", f"refuses this device: {answer.detail}", "is it revoked? sensor-agent enroll --force")
-    else:
-        yield Check(
-            name,
-            "warn",
-            f"a GET is answered with {answer.detail}",
-            "readings may pass all the same: sensor-agent run --once",
-        )
+    to = network.way("network", where.url, ca_file=where.ca_file, proxy=where.proxy)
+    steps = list(network.network(to, synchronised=synchronised))
+    yield from steps
+    if steps[-1].result != "fail":
+        yield from shields.shield(shields.ask(where, found.pair), where.url)
+    enroll = config.enroll
+    if found.state in {IdentityState.MISSING, IdentityState.EXPIRED} and enroll.issuer != "manual":
+        ca_file = enroll.ca_file or where.ca_file
+        to = network.way("issuer", enroll.url, ca_file=ca_file, proxy=where.proxy)
+        yield from network.network(to, synchronised=synchronised)
 
 
 def _daemon(root: Path) -> Check:
     try:
         found = status_file.read(root)
     except (OSError, ValueError) as error:
-        return Check("daemon", "warn", f"its status cannot be read: {error}", "systemctl status sensor-agent")
+        return warn("daemon", f"its status cannot be read: {error}", "systemctl status sensor-agent")
     if found is None or not found[1]:
-        return Check("daemon", "warn", "not running", "systemctl start sensor-agent")
-    return Check("daemon", "ok", f"{found[0].get('state')}, since {found[0].get('since')}")
+        return warn("daemon", "not running", "sudo systemctl start sensor-agent")
+    state, problems = found[0].get("state"), found[0].get("problems") or []
+    saw = f"{state}, since {found[0].get('since')}"
+    if state != "healthy" and problems:
+        return warn("daemon", f"{saw}: {problems[0].get('what')}", "sensor-agent status")
+    return ok("daemon", saw)
 
 
 def _answer(found: list[Check], *, as_json: bool) -> None:
     if as_json:
-        checks = [{"name": each.name, "result": each.result, "saw": each.saw, "fix": each.fix} for each in found]
-        write_json({"ok": not any(each.result == "fail" for each in found), "checks": checks})
+        lines = [{"name": each.name, "result": each.result, "saw": each.saw, "fix": each.fix} for each in found]
+        write_json({"ok": not any(each.result == "fail" for each in found), "checks": lines})
     else:
         sys.stdout.writelines(_line(each) for each in found)
 
@@ -207,5 +158,11 @@ def _answer(found: list[Check], *, as_json: bool) -> None:
 def _line(each: Check) -> str:
     """The mark, the name, what was seen, and the way out beneath it."""
     mark = coloured(each.result, each.result.upper().ljust(4))
-    line = table([(mark, each.name, each.saw)])
+    line = f"{mark}  {each.name.ljust(NAME_WIDTH)}  {each.saw}\n"
     return line + (f"      next: {each.fix}\n" if each.fix and each.result != "ok" else "")
+
+
+def _sum(found: list[Check]) -> str:
+    """The last line, for whoever is on the phone."""
+    count = Counter(each.result for each in found)
+    return f"{len(found)} lines: {count['fail']} FAIL, {count['warn']} WARN\n"

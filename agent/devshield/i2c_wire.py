@@ -65,7 +65,9 @@ def parse_chip(text: str) -> FakeChip:
 def add_bus(root: Path, number: int = 1) -> None:
     """The file that smbus2 opens as the bus, and an empty folder for its chips."""
     (root / "dev" / f"i2c-{number}.chips").mkdir(parents=True, exist_ok=True)
-    (root / "dev" / f"i2c-{number}").touch()
+    bus = root / "dev" / f"i2c-{number}"
+    bus.touch()
+    bus.chmod(0o660)  # as udev makes it for the group i2c
 
 
 def put_chip(root: Path, address: int, text: str, *, number: int = 1) -> None:

@@ -99,7 +99,7 @@ def configure(root: Path, text: str = CONFIG) -> None:
 
 
 def fixes(root: Path) -> dict[str, str]:
-    return dict(probe(root)[1])
+    return {note.what: note.fix for note in probe(root)[1]}
 
 
 EXPECTED = {

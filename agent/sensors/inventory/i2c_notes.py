@@ -28,7 +28,8 @@ def i2c_notes(root: Path) -> Iterator[Note]:
     if not adapters and not buses:
         yield Note(*why_off(root, I2C, bus="I2C", seen="/dev/i2c-*", switch_on=_SWITCH_ON))
     for number in sorted({*adapters} - {*buses}):
-        yield Note(f"i2c-{number} is on, but /dev/i2c-{number} is missing: module i2c-dev is not loaded", _LOAD)
+        what = f"i2c-{number} is on, but /dev/i2c-{number} is missing: module i2c-dev is not loaded"
+        yield Note(what, _LOAD, about=f"i2c-{number}")
     for number in buses:
         yield from _bus_notes(root / f"dev/i2c-{number}", number)
     for device in sorted((root / I2C_DEVICES).glob("*-*")):
@@ -36,7 +37,8 @@ def i2c_notes(root: Path) -> Iterator[Note]:
         driver = at and claimed_by(root, int(at[1]), int(at[2], 16))
         if at and driver:
             fix = f'if it measures temperature: driver = "kernel", device = "{device.name}"'
-            yield Note(f"0x{at[2]} on i2c-{at[1]} is claimed by kernel driver {driver!r}", fix)
+            what = f"0x{at[2]} on i2c-{at[1]} is claimed by kernel driver {driver!r}"
+            yield Note(what, fix, hinders=False, about=f"i2c-{at[1]}")
 
 
 def _buses(folder: Path) -> list[int]:
@@ -45,11 +47,12 @@ def _buses(folder: Path) -> list[int]:
 
 
 def _bus_notes(path: Path, number: int) -> Iterator[Note]:
-    mode = path.stat().st_mode & 0o777
+    mode, about = path.stat().st_mode & 0o777, path.name
     if mode & 0o060 != 0o060:
-        yield Note(f"/dev/i2c-{number} is closed to its group, and so to the daemon (mode {mode:04o})", _OPEN_TO_GROUP)
+        what = f"/dev/i2c-{number} is closed to its group, and so to the daemon (mode {mode:04o})"
+        yield Note(what, _OPEN_TO_GROUP, about=about)
     elif not os.access(path, os.R_OK | os.W_OK):
-        yield Note(f"/dev/i2c-{number} may not be opened by this user", LET_IN)
+        yield Note(f"/dev/i2c-{number} may not be opened by this user", LET_IN, about=about)
     what = f"i2c-{number} is here; its chips are not looked for, since that can upset them"
     fix = f"what answers: i2cdetect -y -r {number}; then a table with driver, bus = {number} and address"
-    yield Note(what, fix)
+    yield Note(what, fix, hinders=False, about=about)

@@ -36,7 +36,7 @@ def one_wire_notes(root: Path) -> Iterator[Note]:
             yield Note(what, "connect its supply pin to 3.3 V; else dtoverlay=w1-gpio-pullup in config.txt")
         if name.startswith("28-") and not name.startswith("28-0000"):
             fix = "it works; some clones are noisy or off by a degree: compare once, then set offset_celsius"
-            yield Note(f"{name} may be a clone of a DS18B20 (Maxim's begin with 28-0000)", fix)
+            yield Note(f"{name} may be a clone of a DS18B20 (Maxim's begin with 28-0000)", fix, hinders=False)
 
 
 def _line_notes(here: list[str], masters: list[str]) -> Iterator[Note]:

@@ -1,0 +1,46 @@
+"""What a configuration says that is sound and still keeps readings away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent.checks.accounts import Account, may
+from agent.checks.finding import Check, fail, ok, warn
+from agent.config import Config
+from agent.errors import ConfigError
+
+EXAMPLES: Final = ("example.com", "example.org", "example.net", "example")  # RFC 2606: nobody is there
+
+
+def refused(error: ConfigError, file: Path) -> list[Check]:
+    """A line for each mistake of a configuration that cannot be loaded, or that there is none."""
+    if not file.exists():
+        return [fail("configuration", f"{file}: is not there", "sudo sensor-agent init --url URL (of your shield)")]
+    return [fail("configuration", problem, error.hint) for problem in error.problems]
+
+
+def configuration(config: Config, file: Path, service: Account | None) -> Iterator[Check]:
+    """The lines of one that can."""
+    dropped_in = len(list(file.parent.glob("conf.d/*.toml")))
+    beside = f" and {dropped_in} files in conf.d" if dropped_in else ""
+    closed = service and next((each for each in (file.parent, file) if not _open_to(service, each)), None)
+    if closed:
+        saw = f"{closed} cannot be read by the user sensor-agent, as whom the service runs"
+        yield fail("configuration", saw, f"sudo chmod {'0755' if closed.is_dir() else '0644'} {closed}")
+    else:
+        yield ok("configuration", f"{file}{beside}: {len(config.sensors)} sensors")
+    host = urlsplit(config.uplink.url).hostname or ""
+    if host.endswith(EXAMPLES):
+        yield fail("configuration", f"uplink.url is still the example's, {host}", f"put your shield's URL into {file}")
+    if not config.sensors:
+        paste = f"sensor-agent probe | sudo tee -a {file}"
+        yield warn("sensors", "none is configured: nothing is read", f"what is here, as tables to paste: {paste}")
+    made_up = [each.name for each in config.sensors if each.driver == "simulated"]
+    if made_up:
+        saw = f"{', '.join(made_up)}: simulated, and sent like true readings"
+        yield warn("sensors", saw, f"another driver in {file}; what is here: sensor-agent probe")
+
+
+def _open_to(service: Account, path: Path) -> bool:
+    return may(service, path.stat(), 5 if path.is_dir() else 4)

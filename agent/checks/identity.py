@@ -1,0 +1,91 @@
+"""The pair in force and the request under way: what a person must do about them, and until when."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from agent.checks.finding import Check, fail, ok, warn
+from agent.identity import Identity, IdentityState
+from agent.identity_store import IdentityStore
+
+NEAR_DAYS: Final = 30
+STAGES: Final = {
+    "keyed": "a request is begun and was not sent",
+    "waiting": "a request was sent and is not answered, or waits for approval",
+    "issued": "a certificate has come and is not in force: the shield refuses it, or it was cut off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """What the configuration says of certificates. `wants_token`: the issuer signs nothing without one."""
+
+    able: bool
+    validity_days: int
+    token_file: Path
+    wants_token: bool
+    zone_token: bool
+
+
+def identity(found: Identity, how: Issuing, *, now: datetime, exposed: str | None) -> Iterator[Check]:
+    """The pair that the device shows."""
+    says = found.certificate
+    if found.state is not IdentityState.ACTIVE or not says:
+        yield fail("identity", found.detail, found.fix)
+    elif says.not_before > now:
+        saw = f"{says.name} is valid from {says.not_before:%Y-%m-%d %H:%M} on, later than this clock has it"
+        yield warn("identity", saw, "timedatectl status: is this clock behind?")
+    else:
+        days, life = says.days_left(now), says.not_after - says.not_before
+        saw = f"{says.name}, {days} days left, sha256 {says.fingerprint_sha256[:16]}…"
+        if abs(life - timedelta(days=how.validity_days)) > timedelta(days=1):
+            saw += f" (of {life.days} days, {how.validity_days} were asked for)"
+        if days < NEAR_DAYS and says.renews_after <= now:
+            yield warn("identity", saw, "sensor-agent renew" if how.able else "sensor-agent enroll --force")
+        else:
+            yield ok("identity", saw)
+    if found.moved:
+        yield warn("board", f"another {found.moved} than at enrollment", "sensor-agent renew")
+    if exposed:
+        yield warn("key", exposed, exposed.rpartition("; ")[2])
+
+
+def token(found: Identity, how: Issuing) -> Iterator[Check]:
+    """The issuer's token: there when it is needed, private, and gone when it is not."""
+    file = how.token_file
+    needed = found.state not in {IdentityState.ACTIVE, IdentityState.BROKEN}
+    try:
+        mode = file.stat().st_mode & 0o777
+    except FileNotFoundError:
+        if needed and how.wants_token:
+            get = f"put the token of your issuer there (mode 0600), or: sensor-agent enroll --token-stdin; for {file}"
+            yield warn("token", f"none at {file}, and this device has no certificate", get)
+        return
+    except OSError as error:
+        yield warn("token", f"{file}: {error.strerror}", f"run this as root; namei -l {file}")
+        return
+    if mode & 0o077:
+        yield warn("token", f"{file} may be read by others (mode {mode:04o})", f"sudo chmod 0600 {file}")
+    elif not needed and how.zone_token:
+        yield warn("token", f"{file} is still here, and signs for the whole zone", f"sudo rm {file}")
+
+
+def under_way(directory: Path, root: Path) -> Iterator[Check]:
+    """The enrollment at work, or the request that one has left; nothing where this user may not look."""
+    if _locked(directory / "lock", root):
+        yield ok("enrollment", "one is at work now; another one would wait for it (exit code 75)")
+        return
+    stage = IdentityStore(directory).stage()
+    if stage is not None:
+        yield warn("enrollment", STAGES[stage], "sensor-agent enroll (it goes on with the same key)")
+
+
+def _locked(file: Path, root: Path) -> bool:
+    """Whether somebody holds the lock, by the kernel's list: trying it would keep a real enrollment out."""
+    try:
+        inode, locks = file.stat().st_ino, (root / "proc/locks").read_text()
+    except OSError:
+        return False
+    return any(f":{inode} " in line and "FLOCK" in line for line in locks.splitlines())

@@ -1,0 +1,96 @@
+"""The shield: what it says to this device, and to one without a certificate, whom it must refuse.
+
+A GET stores nothing, and neither does a POST of `{}`: it is no reading, so the API behind a missing rule refuses it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent.checks.finding import Check, fail, ok, warn
+from agent.delivery import Answer, Verdict
+from agent.uplink import Target, Uplink
+
+_RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
+_PAGE: Final = ("<html", "<!doctype")
+NOT_NOW: Final = "it passes by itself; if it stays: sensor-agent check again, and ask the shield's owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back: to a GET and to a POST without a certificate, and to a GET with this device's."""
+
+    bare_get: Answer
+    bare_post: Answer
+    shown: Answer | None
+
+
+def ask(where: Target, pair: tuple[str, str] | None) -> Asked:
+    """Put the three questions."""
+    bare = Uplink(where, None)
+    bare_get = bare.get()
+    bare_post = bare.post(b"{}", key="check")
+    bare.close()
+    if pair is None:
+        return Asked(bare_get, bare_post, None)
+    shown = Uplink(where, pair)
+    answer = shown.get()
+    shown.close()
+    return Asked(bare_get, bare_post, answer)
+
+
+def shield(asked: Asked, url: str) -> Iterator[Check]:
+    """The line about the rule, and the one about this device."""
+    yield _rule(asked, url)
+    if asked.shown is not None:
+        yield _device(asked.shown, asked.bare_get, url)
+
+
+def _rule(asked: Asked, url: str) -> Check:
+    answers = {"GET": asked.bare_get, "POST": asked.bare_post}
+    vague = [each for each in answers.values() if each.status is None or each.verdict is Verdict.RETRY]
+    if any(each.verdict is not Verdict.HOLD for each in vague):
+        return warn("rule", f"could not be tried: {vague[0].detail}", NOT_NOW)
+    let_in = [f"{method} ({each.detail[:60]})" for method, each in answers.items() if each.verdict is not Verdict.HOLD]
+    if not let_in:
+        status = asked.bare_post.status
+        return ok("rule", f"without a certificate it refuses ({f'HTTP {status}' if status else 'TLS'})")
+    saw = f"takes requests without a certificate: {', '.join(let_in)}; mTLS or its rule is not there"
+    host = urlsplit(url).hostname
+    return warn("rule", saw, f"sensor-agent shield setup --host {host} --zone ZONE --token-file F (its owner)")
+
+
+def _device(shown: Answer, bare: Answer, url: str) -> Check:
+    name, status = "shield", shown.status
+    if shown.verdict is Verdict.HOLD:
+        return _refused(shown, bare)
+    page = any(mark in shown.detail.lower() for mark in _PAGE)
+    if status is not None and status < 300 and not page:
+        return ok(name, f"{url} takes this device's certificate (HTTP {status} to a GET)")
+    if page and status is not None and status < 500:
+        return fail(name, f"a web page answers: {shown.detail}", f"is uplink.url right? curl -v {url}")
+    if status is not None and 300 <= status < 400:
+        return fail(name, f"it sends us elsewhere: {shown.detail}", f"correct uplink.url; curl -v {url}")
+    if status is None or shown.verdict is Verdict.RETRY:
+        return warn(name, f"it cannot answer now: {shown.detail}", NOT_NOW)
+    return warn(
+        name, f"a GET is answered with {shown.detail}", "readings may pass all the same: sensor-agent run --once"
+    )
+
+
+def _refused(shown: Answer, bare: Answer) -> Check:
+    """The same page for us as for somebody without a certificate: ours does not count. Another one: another rule."""
+    name = "shield"
+    again = "sensor-agent enroll --force (with a token); its owner sees why: CF-Ray in the zone's security events"
+    if shown.status is None:
+        says = f"it ends TLS over this device's certificate ({shown.detail})"
+        return fail(name, f"{says}: revoked, expired, or of an authority that it does not know", again)
+    if shown.status == 407:
+        return fail(name, f"the proxy wants a password: {shown.detail}", "a proxy without one: uplink.proxy")
+    if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):
+        saw = f"this device's certificate does not count: revoked, of another zone, or not on its list ({shown.detail})"
+        return fail(name, saw, again)
+    saw = f"refuses this device by a rule that is not about certificates (bots, country, rate): {shown.detail}"
+    return fail(name, saw, "look the CF-Ray up in the zone's security events, and let the device's path pass there")

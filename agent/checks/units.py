@@ -1,0 +1,68 @@
+"""What systemd says of the agent's units; where there is no systemd, nothing."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from agent.checks.finding import Check, fail, ok, warn
+
+SERVICE: Final = "sensor-agent.service"
+BESIDE: Final = {
+    "sensor-agent-identity.path": "a new certificate is not taken up",
+    "sensor-agent-renew.timer": "the certificate is not renewed",
+}
+PROPERTIES: Final = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
+MANY_RESTARTS: Final = 5
+LOG: Final = "journalctl -u sensor-agent -n 50"
+State = Mapping[str, str]
+
+
+def look(root: Path) -> dict[str, State]:
+    """The properties of each unit by its name; empty without a running systemd, or under another root."""
+    if root != Path("/") or not Path("/run/systemd/system").is_dir():
+        return {}
+    command = ["systemctl", "show", f"--property={PROPERTIES}", SERVICE, *BESIDE]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words, no shell
+            command, capture_output=True, text=True, timeout=10, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return parse(done.stdout)
+
+
+def parse(text: str) -> dict[str, State]:
+    """What `systemctl show` prints: `Key=value` lines, a blank one between units."""
+    units = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
+    return {unit["Id"]: unit for unit in units if unit.get("LoadState") == "loaded"}
+
+
+def units(states: Mapping[str, State]) -> Iterator[Check]:
+    """A line for the service, and one for each unit beside it that should wait and does not."""
+    service = states.get(SERVICE)
+    if service is None:
+        return
+    yield _service(service)
+    for unit, effect in BESIDE.items():
+        state = states.get(unit)
+        if state is not None and state.get("ActiveState") not in {"active", "activating"}:
+            yield warn("unit", f"{unit} is {state.get('ActiveState')}: {effect}", f"sudo systemctl enable --now {unit}")
+
+
+def _service(state: State) -> Check:
+    active, restarts = state.get("ActiveState", ""), int(state.get("NRestarts") or 0)
+    if state.get("UnitFileState") == "masked":
+        fix = "sudo systemctl unmask sensor-agent; sudo systemctl enable --now sensor-agent"
+        return fail("unit", f"{SERVICE} is masked", fix)
+    if state.get("SubState") == "auto-restart" or active == "failed":
+        saw = f"{SERVICE} dies again and again ({restarts} restarts, last result {state.get('Result')})"
+        return fail("unit", saw, LOG)
+    if active not in {"active", "activating", "reloading"}:
+        enabled = state.get("UnitFileState") == "enabled"
+        fix = "sudo systemctl start sensor-agent" if enabled else "sudo systemctl enable --now sensor-agent"
+        return fail("unit", f"{SERVICE} is {active}, {state.get('UnitFileState')}", fix)
+    if restarts > MANY_RESTARTS:
+        return warn("unit", f"{SERVICE} was restarted {restarts} times", LOG)
+    return ok("unit", f"{SERVICE} is {active}, {state.get('UnitFileState')}")
