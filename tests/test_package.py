@@ -1,0 +1,67 @@
+"""What the Debian package carries: the same code as the checkout, without its prose."""
+
+import ast
+import runpy
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+SCRIPT: Final = ROOT / "packaging/without-prose"
+
+without_prose: Final[Callable[[str], str]] = runpy.run_path(str(SCRIPT))["without_prose"]
+
+
+def code(source: str) -> str:
+    """The syntax tree with every line and column, but without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None or isinstance(next(iter(node.body), None), ast.Pass):
+                del node.body[0]
+            if not isinstance(node, ast.Module):
+                node.end_lineno = node.end_col_offset = None  # where a body of nothing else ends
+    return ast.dump(tree, include_attributes=True)
+
+
+def test_the_packaged_modules_are_the_same_code_on_the_same_lines(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "agent", tmp_path / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    sources = {file: file.read_text() for file in sorted(tmp_path.rglob("*.py"))}
+    subprocess.run([SCRIPT, tmp_path], check=True)
+    packaged = {file: file.read_text() for file in sources}
+
+    for file, source in sources.items():
+        assert code(packaged[file]) == code(source), file.name
+    assert sum(map(len, packaged.values())) < 0.85 * sum(map(len, sources.values()))
+
+
+@pytest.mark.parametrize(
+    ("source", "packaged"),
+    [
+        pytest.param('"""A module."""\n\nx = 1\n', "\n\nx = 1\n", id="module"),
+        pytest.param(
+            'def f() -> None:\n    """Ä.\n\n    b\n    """\n    g()\n',
+            "def f() -> None:\n\n\n\n\n    g()\n",
+            id="lines",
+        ),
+        pytest.param('def f() -> None:\n    """No more."""\n', "def f() -> None:\n    pass\n", id="nothing else"),
+        pytest.param('class A:\n    """One."""  # why\n\n    b = 1\n', 'class A:\n    "-"\n\n    b = 1\n', id="class"),
+        pytest.param('x = "# no comment"  # one\n# another\n', 'x = "# no comment"\n\n', id="comments"),
+        pytest.param('x = """\n# text\n"""\n', 'x = """\n# text\n"""\n', id="text that is a value"),
+        pytest.param('x = "ä"; y = 1  # ö\n', 'x = "ä"; y = 1\n', id="characters are no bytes"),
+        pytest.param("#!/usr/bin/python3\nx = 1\n", "#!/usr/bin/python3\nx = 1\n", id="interpreter"),
+        pytest.param('def f(): "text"; g()\n', 'def f(): "text"; g()\n', id="code behind it"),
+    ],
+)
+def test_prose_goes_and_code_stays(source: str, packaged: str) -> None:
+    assert without_prose(source) == packaged
+
+
+def test_a_module_that_cannot_be_read_stops_the_build(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def f(:\n")
+
+    assert subprocess.run([SCRIPT, tmp_path], capture_output=True, check=False).returncode != 0
