@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from interop.runtime import Runtime
 from world.visitors import Pair, ask, connection
 
 from agent.devshield.authority import Authority
@@ -53,6 +53,8 @@ http {{
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header CF-Connecting-IP $remote_addr;
+    proxy_set_header Shown-Certificate $ssl_client_escaped_cert;
+    proxy_set_header Shown-Verified $ssl_client_verify;
     server {{
         listen 127.0.0.1:{strict} ssl;
         ssl_verify_client optional;
@@ -111,10 +113,18 @@ https://:{caddy} {{
 """
 
 
+class Upstream(Protocol):
+    """What an edge passes requests on to: plain HTTP on loopback."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+
 class Edges:
     """All edges of one directory, trusting the authority in it."""
 
-    def __init__(self, directory: Path, runtime: Runtime, authority: Authority, server: Pair) -> None:
+    def __init__(self, directory: Path, runtime: Upstream, authority: Authority, server: Pair) -> None:
         self._directory = directory
         self._authority = authority
         self._revoked: list[int] = []
@@ -222,7 +232,7 @@ class Edges:
 
 
 @contextmanager
-def run(directory: Path, runtime: Runtime, authority: Authority, server: Pair) -> Iterator[Edges]:
+def run(directory: Path, runtime: Upstream, authority: Authority, server: Pair) -> Iterator[Edges]:
     """The edges, ready; `server` is the pair that all of them show."""
     directory.mkdir()
     Authority.create(directory / "foreign")

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,20 +48,26 @@ def run(directory: Path) -> Iterator[Runtime]:
     """The runtime, ready; its KV lies below the directory."""
     kv = directory / "kv"
     kv.mkdir(parents=True)
-    command = [
-        str(workerd()),
-        "serve",
-        str(HERE / "worker.capnp"),
-        "--socket-addr=http=127.0.0.1:0",
-        f"--directory-path=kv={kv}",
-    ]
-    with (directory / "workerd.log").open("w") as log:
-        process = subprocess.Popen([*command, "--control-fd=1"], stdout=subprocess.PIPE, stderr=log, text=True)
+    with serving(HERE / "worker.capnp", directory / "workerd.log", f"--directory-path=kv={kv}") as ports:
+        yield Runtime(ports["http"], kv)
+
+
+@contextmanager
+def serving(config: Path, log: Path, *arguments: str, sockets: Sequence[str] = ("http",)) -> Iterator[dict[str, int]]:
+    """The runtime with that configuration; gives the port of each of its sockets, on loopback."""
+    addresses = [f"--socket-addr={name}=127.0.0.1:0" for name in sockets]
+    command = [str(workerd()), "serve", str(config), "--control-fd=1", *addresses, *arguments]
+    with log.open("a") as stream:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True)
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()
-        assert line, (directory / "workerd.log").read_text()
-        yield Runtime(int(json.loads(line)["port"]), kv)
+        ports = {}
+        for _ in sockets:
+            line = process.stdout.readline()
+            assert line, log.read_text()
+            said = json.loads(line)
+            ports[said["socket"]] = int(said["port"])
+        yield ports
     finally:
         process.kill()  # SIGTERM would wait for open connections
         process.wait()

@@ -1,0 +1,83 @@
+// What a reading must be: a plausible temperature at a plausible time. Whatever else came with it is kept as it came.
+import { instant } from "./instant.js";
+import { Refusal } from "./refusal.js";
+
+export const LONGEST = 4096;
+
+// Python's str() of a float among others; not the "", " 7 " and "0x10" that Number() would take
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const FIRST = Date.UTC(2000, 0, 1);
+const AHEAD_MS = 24 * 3600 * 1000; // local time sent as UTC is up to 14 h off
+const NAME_LETTERS = 200; // of a sensor, and of a key
+// a structured-field string, RFC 8941 §3.3.3
+const QUOTED = /^ *"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)" *$/;
+
+/** The reading of a parsed JSON value as {time, written}; raises Refusal (400). `now` is in milliseconds. */
+export function reading(value, now, { coldest, hottest }) {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw new Refusal(400, `reading: an object is needed, not ${shown(value)}`);
+  }
+  const celsius = number(value.temperature);
+  if (Number.isNaN(celsius)) {
+    throw new Refusal(400, `temperature: a number is needed, or a string of one, not ${shown(value.temperature)}`);
+  }
+  if (!(coldest <= celsius && celsius <= hottest)) {
+    throw new Refusal(400, `temperature: ${shown(value.temperature)} is not within ${coldest} and ${hottest} °C`);
+  }
+  const time = instant(value.time);
+  if (Number.isNaN(time)) {
+    throw new Refusal(400, `time: an instant as 2026-11-23T09:14:22Z is needed, not ${shown(value.time)}`);
+  }
+  if (time < FIRST) throw new Refusal(400, `time: ${shown(value.time)} is of a clock that was never set`);
+  if (time > now + AHEAD_MS) throw new Refusal(400, `time: ${shown(value.time)} is more than a day ahead of here`);
+  const sensor = value.sensor ?? null;
+  if (sensor !== null && !isName(sensor, 0)) {
+    throw new Refusal(400, `sensor: a string of at most ${NAME_LETTERS} letters is needed, not ${shown(sensor)}`);
+  }
+  return { time, written: written(value) };
+}
+
+/** The reading of one item of a batch, with its `key`, which is no part of what is kept. */
+export function item(value, now, limits) {
+  const { key, ...rest } = value ?? {};
+  const taken = reading(value && typeof value === "object" && !Array.isArray(value) ? rest : value, now, limits);
+  if (!isName(key, 1)) {
+    throw new Refusal(400, `key: a string of 1 to ${NAME_LETTERS} letters is needed, not ${shown(key)}`);
+  }
+  return { ...taken, key };
+}
+
+/** The key of an Idempotency-Key header; null for none, and for what is no quoted string, which RFC 8941 §4.2 ignores. */
+export function keyOf(header) {
+  const key = QUOTED.exec(header ?? "")?.[1].replace(/\\(.)/g, "$1") ?? null;
+  if (key !== null && !isName(key, 1)) throw new Refusal(400, `Idempotency-Key: more than ${NAME_LETTERS} letters`);
+  return key;
+}
+
+function isName(value, least) {
+  return typeof value === "string" && least <= value.length && value.length <= NAME_LETTERS;
+}
+
+function number(value) {
+  if (typeof value === "number") return value;
+  return typeof value === "string" && NUMBER.test(value) ? Number(value) : NaN;
+}
+
+function written(value) {
+  let text = "";
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    throw new Refusal(400, "reading: nested too deeply"); // V8's stack ends some thousand levels down
+  }
+  if (text.length > LONGEST) {
+    throw new Refusal(400, `reading: ${text.length} characters of JSON, ${LONGEST} are the most`);
+  }
+  return text;
+}
+
+function shown(value) {
+  if (value !== null && typeof value === "object") return Array.isArray(value) ? "a list" : "an object";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
