@@ -9,7 +9,7 @@ import math
 import queue
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.clock import Clock, Stamp
@@ -18,6 +18,7 @@ from agent.errors import SensorError, Unreadable
 from agent.lanes import Lane
 from agent.measurement import TRIES, SpikeFilter, measure
 from agent.sensors import ConvertsTogether, Sensor
+from agent.trend import Trend
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +46,23 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a sensor has been doing. `failures` are in a row; `celsius` and `last_good` are of the last success."""
+    """How a sensor has been doing. `failures` are in a row, `failed` since start; `celsius` and `last_good` are of the
+    last success.
+    """
 
     failures: int = 0
     celsius: float | None = None
     last_good: Stamp | None = None
     error: SensorError | None = None
+    failed: int = 0
+    trend: Trend = field(default_factory=Trend)
 
     def after(self, taken: Taken) -> "Health":
         """The health after one more try."""
         if taken.error is not None:
-            return replace(self, failures=self.failures + 1, error=taken.error)
-        return Health(celsius=taken.celsius, last_good=taken.stamp)
+            return replace(self, failures=self.failures + 1, failed=self.failed + 1, error=taken.error)
+        trend = self.trend if taken.celsius is None else self.trend.after(taken.celsius, taken.stamp.boot_seconds)
+        return Health(celsius=taken.celsius, last_good=taken.stamp, failed=self.failed, trend=trend)
 
 
 def _tell_who_is_due(probes: Sequence[Probe]) -> None:

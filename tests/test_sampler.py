@@ -20,6 +20,7 @@ from agent.devshield.onewire_tree import OneWireTree
 from agent.errors import Absent, Unreadable
 from agent.sampler import Health, Probe, Sampler, Taken
 from agent.sensors.drivers import open_all
+from agent.trend import Trend
 
 CLOCK = Clock(trust_any=True, boot_id="test")
 CRC = Unreadable("crc", "made by the test")
@@ -148,7 +149,8 @@ def test_health_counts_failures_in_a_row_and_keeps_the_last_good(sampler_of: Cal
 def test_health_forgets_its_failures_with_a_good_reading() -> None:
     stamp = CLOCK.stamp()
     failing = Health().after(Taken("s", stamp, error=CRC))
-    assert failing.after(Taken("s", stamp, 20.0)) == Health(celsius=20.0, last_good=stamp)
+    trend = Trend().after(20.0, stamp.boot_seconds)
+    assert failing.after(Taken("s", stamp, 20.0)) == Health(celsius=20.0, last_good=stamp, failed=1, trend=trend)
 
 
 def test_change_of_state_is_logged_once(sampler_of: Callable[..., Sampler], caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from agent.backlog import Backlog
 from agent.certificate import Certificate
 from agent.clock import Stamp
-from agent.config import Config, EnrollConfig, SensorConfig, UplinkConfig
+from agent.config import Config, EnrollConfig, SensorConfig, SpoolConfig, UplinkConfig
 from agent.delivery import Line, LineState
 from agent.errors import Absent
 from agent.flush import Delivered
@@ -16,6 +17,8 @@ from agent.identity import Identity, IdentityState
 from agent.sampler import Health
 from agent.spool import Counts
 from agent.status import Moment, snapshot
+from agent.status.snapshot import room_seconds
+from agent.trend import Trend
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
 CONFIG = Config(
@@ -24,7 +27,10 @@ CONFIG = Config(
 )
 MOMENT = Moment(Stamp(NOW, 1000.0, trusted=True), 500.0, "1.2.3", NOW - 3600, clock_synchronised=True)
 GOOD = Health(celsius=-18.0, last_good=Stamp(NOW - 7, 993.0, trusted=True))
-FAILING = Health(failures=3, celsius=21.5, last_good=Stamp(0, 900.0, trusted=False), error=Absent("absent", "gone"))
+FAILING = Health(
+    failures=3, celsius=21.5, last_good=Stamp(0, 900.0, trusted=False), error=Absent("absent", "gone"), failed=5,
+    trend=Trend().after(21.5, 899.0),
+)  # fmt: skip
 HEALTH = {"freezer": GOOD, "room": GOOD}
 COUNTS = Counts(pending=2, held=0, set_aside=1, dropped=0, oldest=int(NOW) - 60, trouble="")
 CERTIFICATE = Certificate(
@@ -43,7 +49,10 @@ def taken(**changes: object) -> dict[str, object]:
 def test_the_shape_is_the_one_that_other_programs_rely_on() -> None:
     status = taken()
     assert {name: set(part) for name, part in status.items() if isinstance(part, dict)} == {
-        "spool": {"pending", "oldest", "set_aside", "dropped", "capacity", "durability", "state"},
+        "spool": {
+            "pending", "oldest", "set_aside", "dropped", "capacity", "durability", "state", "room_seconds",
+            "drained_seconds",
+        },
         "uplink": {
             "state", "since", "failures", "last_ack", "next_try", "posted", "acknowledged", "ambiguous", "last_status",
             "detail",
@@ -66,7 +75,8 @@ def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
     sensor = taken(health={"freezer": GOOD, "room": FAILING})["sensors"][1]  # type: ignore[index]
     assert sensor == {
         "sensor": "room", "driver": "tmp102", "celsius": None, "time": None, "failures": 3, "error": "absent: gone",
-        "last_good": "2026-11-25T11:58:20Z",
+        "last_good": "2026-11-25T11:58:20Z", "interval_seconds": 60.0, "failed": 5, "kind": "absent",
+        "trend": {"step_seconds": 900, "celsius": [21.5, None]},
     }  # fmt: skip
 
 
@@ -137,3 +147,28 @@ def test_it_says_whether_the_identity_renews_by_itself(renew_url: str, able: boo
     assert status["identity"]["can_renew"] is able
     fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
     assert status["problems"][0]["fix"] == fix
+
+
+@pytest.mark.parametrize(
+    ("pending", "seconds"),
+    [(0, 90 * 86_400), (129_600, 45 * 86_400), (259_200, 0), (300_000, 0)],
+)
+def test_it_says_for_how_long_there_is_room(pending: int, seconds: float) -> None:
+    config = replace(CONFIG, spool=SpoolConfig(max_readings=259_200, max_age_days=365))  # two readings a minute
+    assert room_seconds(pending, config) == seconds
+
+
+def test_room_ends_with_the_age_limit_and_needs_a_sensor() -> None:
+    assert room_seconds(0, replace(CONFIG, spool=SpoolConfig(max_age_days=7))) == 7 * 86_400
+    assert room_seconds(0, replace(CONFIG, sensors=())) is None
+
+
+@pytest.mark.parametrize(("line", "seconds"), [(LINE, 50.0), (Line(LineState.BACKOFF), None)])
+def test_a_backlog_that_leaves_has_an_estimate(line: Line, seconds: float | None) -> None:
+    backlog = Backlog().after(200, 440.0).after(100, 490.0)
+    assert taken(line=line, backlog=backlog)["spool"]["drained_seconds"] == seconds  # type: ignore[index]
+
+
+def test_what_was_dropped_before_this_daemon_is_counted_and_no_problem() -> None:
+    status = taken(counts=replace(COUNTS, dropped=9), dropped_before=9)
+    assert (status["state"], status["spool"]["dropped"]) == ("healthy", 9)  # type: ignore[index]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__
+from agent.backlog import Backlog
 from agent.cli import parts
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.clock import Clock
@@ -22,7 +23,7 @@ from agent.flush import Flush
 from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
 from agent.service import Parts, Service, block_signals
-from agent.spool import Spool
+from agent.spool import Counts, Spool
 from agent.status import Moment, snapshot
 from agent.status_file import StatusFile
 from agent.ticks import Ticks
@@ -57,8 +58,17 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
     with parts.spool(config, root) as spool:
         plan = parts.plan(config, root)
         flush = parts.flush(spool, plan)
-        begun = time.time()
-        current = config
+        begun, dropped_before = time.time(), spool.counts().dropped
+        current, backlog = config, Backlog()
+
+        def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
+            nonlocal backlog
+            counts = spool.counts()
+            backlog = backlog.after(counts.pending, time.monotonic())
+            moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
+            return describe(
+                new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
+            )
 
         def assemble(new: Config) -> Parts:
             how = parts.plan(new, root)
@@ -68,9 +78,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
                 plan=how,
                 limits=parts.limits(new),
                 request_seconds=new.uplink.timeout_seconds,
-                describe=lambda ticks, running: describe(
-                    new, clock, spool, flush, ticks.sampler, since=begun, running=running
-                ),
+                describe=lambda ticks, running: say(new, clock, ticks.sampler, running=running),
             )
 
         def reload(_: Parts) -> Parts | None:
@@ -115,19 +123,28 @@ def _ticks(config: Config, root: Path, clock: Clock, spool: Spool, *, wait: Call
 
 
 def describe(
-    config: Config, clock: Clock, spool: Spool, flush: Flush, sampler: Sampler, *, since: float, running: bool
+    config: Config,
+    moment: Moment,
+    counts: Counts,
+    flush: Flush,
+    sampler: Sampler,
+    *,
+    running: bool,
+    backlog: Backlog | None = None,
+    dropped_before: int = 0,
 ) -> dict[str, Any]:
-    """The status of these parts now."""
-    moment = Moment(clock.stamp(), time.monotonic(), __version__, since, clock.synchronised)
+    """The status of these parts at that moment."""
     return snapshot(
         config,
         moment,
         health=dict(sampler.health),
-        counts=spool.counts(),
+        counts=counts,
         line=flush.line,
         delivered=flush.delivered,
         identity=flush.identity,
         running=running,
+        backlog=backlog,
+        dropped_before=dropped_before,
     )
 
 
@@ -144,7 +161,8 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         taken = ticks.tick(patience=math.inf)
         flush.drain(event.wait)
         flush.close()
-        status = describe(config, clock, spool, flush, ticks.sampler, since=begun, running=False)
+        moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
+        status = describe(config, moment, spool.counts(), flush, ticks.sampler, running=False)
         status_file.write(status)
     drivers = {sensor.name: sensor.driver for sensor in config.sensors}
     readings = [reading_json(each, drivers[each.name]) for each in taken]

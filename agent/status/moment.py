@@ -1,0 +1,33 @@
+"""The instant that a status is of."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.clock import Stamp
+from agent.reading import utc_text
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant on the three clocks: `stamp` of the clock, `monotonic` for the line's times, `version`, `since`."""
+
+    stamp: Stamp
+    monotonic: float
+    version: str
+    since: float
+    clock_synchronised: bool
+
+    @property
+    def now(self) -> datetime:
+        """As the clock has it."""
+        return datetime.fromtimestamp(self.stamp.utc, UTC)
+
+    def utc(self, stamp: Stamp | None) -> str | None:
+        """The other instant by what the clock says now: one from before the clock was set is put right."""
+        if stamp is None:
+            return None
+        return utc_text(self.stamp.utc - self.stamp.boot_seconds + stamp.boot_seconds)
+
+    def wall(self, monotonic: float) -> str:
+        """The time of day of a monotonic second."""
+        return utc_text(self.stamp.utc - self.monotonic + monotonic)

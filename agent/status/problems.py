@@ -1,0 +1,105 @@
+"""What is wrong and what to do about it, worst first. Every state that the agent cannot leave by itself is named here.
+
+Pure. A fix is the next command to type, or the configuration key to look at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.config import Config
+from agent.delivery import Line, LineState
+from agent.flush import Delivered
+from agent.identity import Identity, IdentityState
+from agent.sampler import Health
+from agent.spool import Counts
+from agent.status.moment import Moment
+
+WARN_DAYS: Final = 30  # a certificate that ends sooner is worth a line
+FULL: Final = 0.9  # of the spool's room
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, the next command, and whether readings are at stake (`broken`) or only delayed."""
+
+    what: str
+    fix: str
+    broken: bool = False
+
+
+def state_of(problems: Sequence[Problem]) -> str:
+    """The worst of the problems in one word."""
+    if any(problem.broken for problem in problems):
+        return "broken"
+    return "degraded" if problems else "healthy"
+
+
+def of_sensors(health: Mapping[str, Health]) -> list[Problem]:
+    """Those that do not read; nothing is measured when that is all of them."""
+    failing = {name: each for name, each in health.items() if each.error is not None}
+    everything = len(failing) == len(health)
+    return [
+        Problem(
+            f"sensor {name}: {each.error}",
+            (each.error and each.error.hint) or f"sensor-agent read '{name}'",
+            everything,
+        )
+        for name, each in failing.items()
+    ]
+
+
+def of_spool(counts: Counts, config: Config, *, dropped_before: int) -> list[Problem]:
+    """A disk that refuses, and what was dropped by this daemon: a restart says that it was seen."""
+    found = []
+    directory = config.spool.path.rpartition("/")[0]
+    if counts.trouble:
+        found.append(Problem(f"spool: {counts.trouble}", f"df {directory}; findmnt -T {directory}", broken=True))
+    dropped = counts.dropped - dropped_before
+    if dropped > 0:
+        what = f"spool: {dropped} readings were dropped because it was full"
+        found.append(Problem(what, "sensor-agent check; once seen: systemctl restart sensor-agent"))
+    elif counts.pending > FULL * config.spool.max_readings:
+        share = counts.pending / config.spool.max_readings
+        found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check (why nothing leaves)"))
+    return found
+
+
+def of_line(line: Line, delivered: Delivered, identity: Identity) -> list[Problem]:
+    """Why nothing is delivered, if it is not for want of a certificate."""
+    match line.state:
+        case LineState.BACKOFF:
+            return [Problem(f"uplink: {delivered.detail}", "sensor-agent check")]
+        case LineState.HOLD if identity.state is IdentityState.ACTIVE:
+            what = f"uplink: this device is refused: {delivered.detail}"
+            return [Problem(what, "is the certificate revoked? sensor-agent enroll --force", broken=True)]
+        case LineState.MISDIRECTED:
+            return [Problem(f"uplink: not the shield's answer: {delivered.detail}", "check uplink.url", broken=True)]
+        case _:
+            return []
+
+
+def of_identity(identity: Identity, moment: Moment, *, able: bool) -> list[Problem]:
+    """A certificate that is missing, of no use, or ends soon; `able` says whether it renews by itself."""
+    if identity.state is not IdentityState.ACTIVE:
+        missing = identity.state is IdentityState.MISSING
+        return [
+            Problem(
+                f"identity: {identity.detail or 'not enrolled yet'}", identity.fix or "sensor-agent enroll", not missing
+            )
+        ]
+    found = []
+    says, now = identity.certificate, moment.now
+    if says and says.renews_after <= now and says.days_left(now) < WARN_DAYS and moment.clock_synchronised:
+        what = f"identity: the certificate expires in {says.days_left(now)} days"
+        found.append(Problem(what, "sensor-agent renew" if able else "sensor-agent enroll --force"))
+    if identity.moved:
+        found.append(Problem(f"identity: another {identity.moved} than at enrollment", "sensor-agent renew"))
+    return found
+
+
+def of_clock(counts: Counts, moment: Moment) -> list[Problem]:
+    """Readings that wait for the time of day."""
+    if counts.held and not moment.stamp.trusted:
+        return [Problem(f"clock: not synchronised, {counts.held} readings wait for it", "timedatectl status")]
+    return []
