@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
     named = [family for family in FAMILIES if family.replace("_", "-") in words]
-    clear = len(named) == 1 and words[0] in {
+    clear = len(named) == 1 and words[0].partition("=")[0] in {
         *(family.replace("_", "-") for family in named),
         "--config",
         "--root",

@@ -17,10 +17,11 @@ from agent.flush import Flush, Plan
 from agent.sensors import Wait
 from agent.spool import Limits, Spool, Spooled
 from agent.status_file import RUN_DIRECTORY
-from agent.uplink import Target, Uplink
+from agent.uplink import LateUplink, Target
 
 if TYPE_CHECKING:
     from agent.sampler import Probe
+    from agent.uplink import Uplink
 
 
 def utc_now() -> datetime:
@@ -66,6 +67,12 @@ def identity_files(config: Config) -> tuple[str, str]:
     return identity.paths(config.identity.cert_file, config.identity.key_file, os.environ)
 
 
+def _uplink(where: Target, pair: tuple[str, str]) -> "Uplink":
+    from agent.uplink import Uplink
+
+    return Uplink(where, pair)
+
+
 def plan(config: Config, root: Path) -> Plan:
     """How to deliver."""
     device = device_name(config.device.name, root)
@@ -78,7 +85,7 @@ def plan(config: Config, root: Path) -> Plan:
         return reading.body(spooled.reading, temperature_as=config.uplink.temperature_as, extra=extra)
 
     return Plan(
-        connect=lambda pair: Uplink(where, pair),
+        connect=lambda pair: LateUplink(lambda: _uplink(where, pair)),
         files=lambda: identity_files(config),
         body=body,
         key=lambda seq: f"{device}-{seq}",

@@ -1,5 +1,23 @@
 """The way to the shield. The only package that talks to it: one POST at a time on one kept-alive connection."""
 
-from agent.uplink.post import Target, Uplink
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Target", "Uplink"]
+from agent.uplink.late import LateUplink
+from agent.uplink.target import Target
+
+if TYPE_CHECKING:
+    from agent.uplink.post import Uplink
+
+__all__ = ["LateUplink", "Target", "Uplink"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Uplink`, imported when first asked for: it brings requests, a quarter of the daemon's memory and start."""
+    if name != "Uplink":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from agent.uplink.stand_ins import stand_ins
+
+    with stand_ins():
+        from agent.uplink.post import Uplink
+    globals()["Uplink"] = Uplink
+    return Uplink

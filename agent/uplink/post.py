@@ -7,7 +7,6 @@ CA and proxy variables and .netrc are never read: no requests.Session is made, o
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from agent.causes import causes, plain
 from agent.delivery import Answer, Verdict, judge, lists, retry_after
 from agent.uplink.deadline import Deadline
+from agent.uplink.target import Target
 from agent.uplink.tls import Adapter, tls_context
 
 if TYPE_CHECKING:
@@ -29,17 +29,6 @@ ANSWER_BYTES: Final = 64 << 10  # more of an answer is not read; the connection 
 REFUSALS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE", "ALERT_UNKNOWN_CA",
                    "ALERT_ACCESS_DENIED", "ALERT_DECRYPT_ERROR", "ALERT_HANDSHAKE_FAILURE")  # fmt: skip
 USER_AGENT: Final = "sensor-agent"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where and how: the uplink's section of the configuration, as far as this module needs it."""
-
-    url: str
-    ca_file: str
-    timeout_seconds: float
-    accept_status: tuple[int, ...] = (201,)
-    proxy: str = ""
 
 
 class Uplink:

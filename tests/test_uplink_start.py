@@ -1,0 +1,100 @@
+"""What the uplink costs before it is used: nothing; and what requests brings along without use stays out."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from world.identities import authority
+from world.server import answer, hang, serving
+
+from agent.delivery import Verdict
+from agent.uplink import LateUplink, Target, Uplink
+
+NEVER = ("chardet", "charset_normalizer", "idna", "cryptography", "tenacity", "click")
+LATE = ("requests", "urllib3", "http.client")
+
+
+def modules_after(statement: str) -> set[str]:
+    """Those that a fresh interpreter holds then; warnings are errors."""
+    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    code = f"import sys\n{statement}\nimport json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=paths, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_daemon_starts_without_what_only_a_post_needs() -> None:
+    assert modules_after("import agent.cli.run").isdisjoint({*LATE, *NEVER})
+
+
+def test_the_uplink_brings_no_tables_of_encodings() -> None:
+    loaded = modules_after("from agent.uplink import Uplink")
+
+    assert set(LATE) <= loaded
+    assert loaded.isdisjoint(NEVER)
+
+
+def test_whoever_asks_for_a_left_out_library_gets_the_real_one() -> None:
+    modules_after(
+        "from agent.uplink import Uplink\n"
+        "import requests\n"
+        "response = requests.Response()\n"
+        "response._content = 'Kühlraum: −18 °C, seit über einer Stunde'.encode()\n"
+        "assert response.apparent_encoding.lower().replace('-', '') == 'utf8', response.apparent_encoding\n"
+        "prepared = requests.Request('GET', 'https://kühlraum.example/').prepare()\n"
+        "assert prepared.url == 'https://xn--khlraum-n2a.example/', prepared.url\n"
+        "import idna\n"
+        "assert idna.__file__\n"
+    )
+
+
+def test_requests_that_is_there_already_is_left_alone() -> None:
+    loaded = modules_after(
+        "import requests\nbefore = requests\nfrom agent.uplink import Uplink\nimport requests as now"
+    )
+
+    assert "idna" in loaded
+
+
+def late(url: str, made: list[str]) -> LateUplink:
+    def make() -> Uplink:
+        made.append(url)
+        return Uplink(Target(url, str(authority().certificate_file), 5.0), None)
+
+    return LateUplink(make)
+
+
+def test_the_first_request_makes_the_uplink_and_later_ones_use_it(tmp_path: Path) -> None:
+    made: list[str] = []
+    with serving(tmp_path, answer(201), answer(201)) as server:
+        line = late(server.url, made)
+        line.close()
+        assert made == []
+        verdicts = [line.post(b"{}", key="k").verdict for _ in range(2)]
+        line.close()
+
+    assert (verdicts, made) == ([Verdict.ACK] * 2, [server.url])
+
+
+def test_an_abort_before_the_first_request_counts() -> None:
+    line = late("https://127.0.0.1:9/temps", [])
+    line.abort()
+
+    assert line.post(b"{}", key="k").detail == "ConnectionAbortedError: stopping"
+
+
+def test_an_abort_ends_the_request_in_flight(tmp_path: Path) -> None:
+    with serving(tmp_path, hang) as server:
+        line = late(server.url, [])
+        found: list[str] = []
+        thread = threading.Thread(target=lambda: found.append(line.post(b"{}", key="k").detail))
+        thread.start()
+        while not server.seen:
+            threading.Event().wait(0.01)
+        line.abort()
+        thread.join(3)
+
+    assert not thread.is_alive()
