@@ -3,7 +3,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fuzz-shield
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ umockdev: ## the installed agent on hardware that umockdev plays, as nobody; nee
 interop: $(READY) ## the agent against the Workers runtime, nginx, Caddy and Java; about a minute and a half
 	@.ci/interop-needs build/interop
 	@$(VENV)/bin/pytest tests/interop/interop_*.py
+
+fuzz-shield: $(READY) ## every route of the deployable Worker, fuzzed from its OpenAPI description; three minutes
+	@.ci/interop-needs build/interop
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(VENV)/bin/pytest -s tests/interop/interop_worker_fuzz.py
 
 powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, beside settings that lose; a minute and a half
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.survey $(or $(CUTS),10000)
