@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from world.server import Server, Step, answer, drip, hang, raw, serving
 
 from agent.delivery import Answer, Verdict
 from agent.uplink import Target, Uplink
+from agent.uplink.deadline import Deadline
+from agent.uplink.tls import tls_context
 
 BODY = b'{"temperature": "21.437", "time": "2026-11-22T12:00:00Z"}'
 SECONDS = 0.6
@@ -165,6 +168,17 @@ def test_an_abort_at_any_moment_ends_the_post(tmp_path: Path) -> None:
             got, took = cut(uplink(server.url, seconds=20), lambda pause=step * 0.0004: threading.Event().wait(pause))  # type: ignore[misc]
             assert got.verdict is Verdict.RETRY
             assert took < 0.5
+
+
+def test_a_connection_lost_before_the_handshake_is_closed_and_nothing_leaves_in_the_clear() -> None:
+    context = tls_context(str(authority().certificate_file), Deadline(), "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        with pytest.raises(ConnectionResetError, match="before the TLS handshake"):
+            context.wrap_socket(sock)
 
 
 def tunnel(server: Server, requests: list[bytes]) -> Step:

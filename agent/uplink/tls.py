@@ -1,5 +1,6 @@
 """The TLS side of the uplink: one context for all connections, sockets and connections that keep its deadline."""
 
+import errno
 import socket
 import ssl
 import struct
@@ -21,6 +22,11 @@ class _TlsSocket(ssl.SSLSocket):
         self._deadline.hold(self)
         self.settimeout(self._deadline.left())
         super().do_handshake(block)
+
+    def recv(self, *_: Any, **__: Any) -> bytes:
+        """Only `ssl` calls this, on a socket whose peer is gone before the handshake: it would go on without TLS, or leak it."""
+        self.close()
+        raise ConnectionResetError(errno.ECONNRESET, "the connection was lost before the TLS handshake")
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         try:
