@@ -2,6 +2,7 @@
 
 VENV := .venv
 READY := $(VENV)/.ready
+PARALLEL := --numprocesses auto --maxprocesses 4
 
 .PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fuzz-shield
 
@@ -11,8 +12,8 @@ help: ## this list
 demo: $(READY) ## the whole system on this machine: no hardware, no account
 	@$(VENV)/bin/sensor-agent demo
 
-test: $(READY) ## all tests
-	@$(VENV)/bin/pytest
+test: $(READY) ## all tests, on at most four cores
+	@$(VENV)/bin/pytest $(PARALLEL)
 
 lint: $(READY) ## style and the mistakes that a linter sees
 	@$(VENV)/bin/ruff check
