@@ -9,7 +9,7 @@ from os import open as open_fd
 from pathlib import Path
 from typing import Final
 
-from agent.spool import table
+from agent.spool import past, table
 from agent.spool.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
 PAGE: Final = 512
@@ -19,8 +19,8 @@ PIECE: Final = 64 << 10  # what the cache holds: growing by more at a time costs
 
 
 def preallocated(max_readings: int) -> int:
-    """Bytes that a spool of that many readings is grown to when it is made."""
-    return min(MAX_PREALLOCATED, max_readings * BYTES_PER_READING + (64 << 10))
+    """Bytes that a spool of that many readings, and of its past, is grown to when it is made."""
+    return min(MAX_PREALLOCATED, max_readings * BYTES_PER_READING + (64 << 10)) + past.room(max_readings)
 
 
 def create(path: Path, *, size: int) -> None:

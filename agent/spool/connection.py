@@ -7,10 +7,11 @@ concluded. SQLite would go on writing into a file that somebody has deleted or r
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from shutil import disk_usage
+from typing import Final, TypeVar
 
 from agent.errors import SpoolError
 from agent.spool import blank, damage, store, table
@@ -18,6 +19,8 @@ from agent.spool.row import Row
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+SPARE_PAGES: Final = 64  # a tick of a few dozen sensors, and a block of the past
 BROKEN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -77,10 +80,25 @@ class Connection:
 
     def rows(self, where: str, *values: object) -> list[Row]:
         """Rows of the file; raises SpoolError if it cannot be read."""
+        return self.ask(lambda db: table.rows(db, where, *values))
+
+    def ask(self, query: "Callable[[sqlite3.Connection], Answer]") -> "Answer":
+        """The query's answer, which must be whole when it returns; raises SpoolError if the file cannot be read."""
         try:
-            return table.rows(self.db, where, *values)
+            return query(self.db)
         except sqlite3.Error as error:
             raise self._failed("cannot be read", error) from error
+
+    def has_room(self) -> bool:
+        """Whether the file has free pages, or the disk has room for more.
+
+        Without either, what is committed waits in the WAL for pages that no checkpoint can write, until that is full.
+        """
+        free = self.ask(lambda db: db.execute("PRAGMA freelist_count").fetchone()[0])
+        try:
+            return free >= SPARE_PAGES or disk_usage(self.path.parent).free > store.WAL_BYTES
+        except OSError as error:
+            raise store.refusal(self.path, error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -99,7 +99,7 @@ def _begin(damaged: Path, fresh: Path, *, number: int) -> None:
         new.execute("PRAGMA locking_mode=EXCLUSIVE")
         new.execute("PRAGMA synchronous=OFF")  # the whole file is synced before it gets its name
         new.execute("BEGIN")
-        for name in ("sensor", "boot", "set_aside", "gap"):
+        for name in ("sensor", "boot", "set_aside", "gap", "again", "past"):
             for row in _readable(old, f"SELECT * FROM {name}"):
                 new.execute(f"INSERT OR IGNORE INTO {name} VALUES ({', '.join('?' * len(row))})", row)
         state = _state(old)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from agent.spool import aside
 from agent.spool.row import Spooled
 from agent.spool.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`oldest` is the UTC second of the oldest pending reading, `held` of the pending ones wait for the clock.
+    """`oldest` is the UTC second of the oldest pending reading; of the pending ones `held` wait for the clock, and
+    `again` are sent once more.
 
     `trouble` says why the disk refuses; empty when all is well.
     """
@@ -19,18 +21,20 @@ class Counts:
     dropped: int
     oldest: int | None
     trouble: str
+    again: int = 0
 
 
 def counts(shelf: Shelf, *, trouble: str) -> Counts:
     """How much there is."""
     oldest = next(iter(shelf.oldest(1, "AND boot = 0" if shelf.held else "")[0]), None)
     return Counts(
-        pending=shelf.pending,
+        pending=shelf.pending + shelf.again.count,
         held=shelf.held,
         set_aside=shelf.set_aside,
         dropped=shelf.dropped,
         oldest=oldest.seconds if oldest else None,
         trouble=trouble,
+        again=shelf.again.count,
     )
 
 
@@ -41,7 +45,7 @@ def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
     """
     rows, known = shelf.oldest(limit)
     while damaged := [row for row in rows if not row.intact]:
-        shelf.set_damaged_aside(damaged)
+        aside.move_damaged(shelf, damaged)
         rows, known = shelf.oldest(limit)
     found: list[Spooled] = []
     for row in rows:
@@ -50,3 +54,22 @@ def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
         found.append(row.spooled())
     shelf.departed.show(spooled.seq for spooled in found if known)
     return found
+
+
+def once_more(shelf: Shelf, limit: int) -> list[Spooled]:
+    """A few readings that go once more, at most `limit`; raises SpoolError if the disk refuses."""
+    while shelf.again.count and shelf.file.is_open:
+        rows = shelf.file.ask(lambda db: shelf.again.oldest(db, limit))
+        damaged = [row.seq for row in rows if not row.intact]
+        if not damaged:
+            return [row.spooled() for row in rows]
+        for seq in damaged:
+            aside.move_again(shelf, seq, status=None, reason=aside.DAMAGED)
+    return []
+
+
+def is_once_more(shelf: Shelf, seq: int) -> bool:
+    """Whether that reading is one of those."""
+    if not shelf.again.count or not shelf.file.is_open:
+        return False
+    return bool(shelf.file.ask(lambda db: shelf.again.find(db, seq)))

@@ -7,7 +7,8 @@ acknowledged, set aside with its reason, or dropped and counted when the spool i
 import logging
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
@@ -15,7 +16,7 @@ from typing import Final, Self
 from agent.errors import ForeignSpool, SpoolError, TryLater
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.spool import front, waiting
+from agent.spool import aside, front, waiting
 from agent.spool.bounds import Limits
 from agent.spool.damage import ADRIFT
 from agent.spool.front import Counts
@@ -62,8 +63,14 @@ class Spool:
         """Commit what is in memory and let go of the file."""
         with self._lock:
             shelf = self._shelf
-            if shelf.memory.rows or shelf.owing or shelf.gaps or shelf.state.next_seq != shelf.next_seq:
-                self._commit(claim=shelf.next_seq)
+            if (
+                shelf.memory.rows
+                or shelf.owing
+                or shelf.gaps
+                or shelf.tail.any
+                or shelf.state.next_seq != shelf.next_seq
+            ):
+                self._commit(claim=shelf.next_seq, last=True)
             if shelf.memory.rows:
                 lost = {"READINGS": len(shelf.memory.rows), "REASON": self._trouble.text}
                 log.error("readings lost at stop", extra=lost)
@@ -128,7 +135,7 @@ class Spool:
             with self._lock:
                 sendable = front.sendable(self._shelf, limit)
                 if len(sendable) >= limit or not self._salvage_a_piece():
-                    return sendable
+                    return sendable or front.once_more(self._shelf, limit)
 
     def latest(self) -> list[Spooled]:
         """What is pending of the latest tick and may be sent; raises SpoolError if the disk refuses."""
@@ -140,6 +147,10 @@ class Spool:
         """The shield has it. Survives a killed process at once, a power cut from the next commit on."""
         with self._lock:
             shelf = self._shelf
+            if front.is_once_more(shelf, seq):
+                shelf.again.leave([seq])
+                shelf.owing = True
+                return
             if shelf.departed.has(seq):
                 return
             try:
@@ -147,7 +158,9 @@ class Spool:
             except SpoolError:
                 there = True  # counted anew with the next connection
             if there:
-                self._leave([seq])
+                shelf.deliver(seq)
+                if not shelf.memory.rows and not shelf.owing:
+                    self._waiting_since = None
 
     def set_aside(self, seq: int, *, status: int | None, reason: str) -> None:
         """Take a refused reading out of the queue with its reason; on flash when this returns.
@@ -155,7 +168,11 @@ class Spool:
         Raises SpoolError if the disk refuses; then it is still pending.
         """
         with self._lock:
-            self._shelf.move_aside(self._shelf.find(seq), status=status, reason=reason, cause=Cause.REFUSED)
+            shelf = self._shelf
+            if front.is_once_more(shelf, seq):
+                aside.move_again(shelf, seq, status=status, reason=reason)
+                return
+            aside.move(shelf, shelf.find(seq), status=status, reason=reason, cause=Cause.REFUSED)
 
     def release(self, boot_id: str, *, offset_seconds: float) -> int:
         """Stamp the readings held since this boot: UTC = boot seconds + offset. Gives how many there were.
@@ -190,11 +207,6 @@ class Spool:
         over = self._waiting_since is not None and now - self._waiting_since >= self.limits.window_seconds
         return over or bool(self._trouble.text) or self._shelf.next_seq + coming > self._shelf.state.next_seq
 
-    def _leave(self, seqs: list[int]) -> None:
-        self._shelf.leave(seqs)
-        if not self._shelf.memory.rows and not self._shelf.owing:
-            self._waiting_since = None
-
     def _drift(self, count: int) -> None:
         """Number the last `count` readings anew: the file would give theirs again after a power cut."""
         shelf = self._shelf
@@ -217,7 +229,13 @@ class Spool:
         while self._salvage_a_piece():
             pass
 
-    def _commit(self, *, claim: int, utc: float | None = None) -> None:
+    @contextmanager
+    def shelf(self) -> Iterator[Shelf]:
+        """Where everything lies, for this thread alone as long as it is held: for what a person asks."""
+        with self._lock:
+            yield self._shelf
+
+    def _commit(self, *, claim: int, utc: float | None = None, last: bool = False) -> None:
         """Put the memory on flash; when the disk refuses, everything stays in memory and `trouble` says why."""
         shelf, limits = self._shelf, self.limits
         stored = len(shelf.memory.rows)
@@ -227,12 +245,13 @@ class Spool:
                 claim = max(claim, shelf.next_seq)
             shelf.file.stay_in_place(max_readings=limits.max_readings)
             try:
-                shelf.write(limits, claim=claim, utc=utc)
+                shelf.write(limits, claim=claim, utc=utc, last=last)
             except SpoolError:
-                if not limits.thin or shelf.pending <= limits.max_readings or not shelf.file.is_open:
+                if not shelf.file.is_open:
                     raise
-                # thinning rewrites half of the file, for which a full disk has no room: drop the oldest instead
-                shelf.write(replace(limits, thin=False), claim=claim, utc=utc)
+                # a full disk: thinning rewrites half of the file and has no room, drop the oldest instead; and the
+                # past gives its room to what is pending
+                shelf.write(replace(limits, thin=False), claim=claim, utc=utc, ring=False)
         except (SpoolError, TryLater) as error:
             self._trouble.begins(error)
             return

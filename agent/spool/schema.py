@@ -12,6 +12,16 @@ GAP: Final = (
 )
 # numbers that are still to be taken from a damaged file, lowest first
 SALVAGE: Final = "CREATE TABLE salvage(low INTEGER PRIMARY KEY, high INTEGER NOT NULL, file INTEGER NOT NULL) STRICT"
+# beside the version on purpose: an older agent opens a file that has them, and sends what it knows of
+PAST: Final = (
+    "CREATE TABLE IF NOT EXISTS past(id INTEGER PRIMARY KEY, age INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " until INTEGER NOT NULL, count INTEGER NOT NULL, body BLOB NOT NULL) STRICT"
+)
+# readings to be sent once more under their own numbers, which are of the past
+AGAIN: Final = (
+    "CREATE TABLE IF NOT EXISTS again(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,"
+    " milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT"
+)
 # what each tick changes comes first: psow=0 writes the eight pages of a 4 KiB block together, and these share one
 SCHEMA: Final = f"""
 CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
@@ -24,6 +34,8 @@ CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE set_aside(seq INTEGER PRIMARY KEY, sensor TEXT NOT NULL, seconds INTEGER NOT NULL, milli INTEGER NOT NULL,
                        boot INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL) STRICT;
 {SALVAGE};
+{PAST};
+{AGAIN};
 """
 
 STEPS: Final = {1: ("ALTER TABLE state ADD COLUMN boot_id TEXT NOT NULL DEFAULT ''", GAP, SALVAGE)}
@@ -42,3 +54,5 @@ def migrate(db: sqlite3.Connection) -> None:
         except sqlite3.Error:
             db.rollback()
             raise
+    for table in (PAST, AGAIN):
+        db.execute(table)  # writes nothing where it is there

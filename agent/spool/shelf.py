@@ -3,18 +3,19 @@
 Not locked: the queue does that.
 """
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.spool import bounds, gaps, salvage, table
+from agent.spool import bounds, gaps, past, salvage, table
+from agent.spool.again import Again
+from agent.spool.block import Tail
 from agent.spool.bounds import Limits
 from agent.spool.connection import Connection
 from agent.spool.departed import Departed
@@ -25,10 +26,6 @@ from agent.spool.table import State
 if TYPE_CHECKING:
     from agent.spool.salvage import Range
 
-log = logging.getLogger(__name__)
-
-SET_ASIDE_READINGS: Final = 1_000  # kept for a person to look at; what goes beyond is a counted drop
-
 
 class Shelf:
     """The counts are exact while the file is open, and the best that is known while it is not."""
@@ -37,6 +34,8 @@ class Shelf:
         self.file = Connection(path)
         self.memory = Memory()
         self.departed = Departed(watermark)
+        self.again = Again()
+        self.tail = Tail()
         self.state = State(0)  # as in the file
         self.sensors: dict[str, int] = {}
         self.boots: dict[str, int] = {}
@@ -75,6 +74,7 @@ class Shelf:
         pending, held, self.set_aside = table.totals(self.file.db, floor=self.departed.floor)
         self.pending = pending + len(rows) - len(self.departed.above)
         self.held = held + sum(row.boot != 0 for row in rows)
+        self.again.recount(self.file.db)
 
     def oldest(self, limit: int, condition: str = "") -> tuple[list[Row], bool]:
         """The oldest rows that have not left, of the file and then of the memory, and whether they are the oldest.
@@ -111,6 +111,11 @@ class Shelf:
         self.pending += len(readings)
         self.held += len(readings) if boot else 0
 
+    def deliver(self, seq: int) -> None:
+        """Count out a reading that the shield has; it stays known."""
+        self.tail = self.tail.after([row.spooled() for row in self.memory.find(seq)], self.last_seconds)
+        self.leave([seq])
+
     def leave(self, seqs: Sequence[int]) -> None:
         """Count readings out."""
         before = len(self.memory.rows)
@@ -119,46 +124,36 @@ class Shelf:
         self.pending -= len(seqs)
         self.departed.leave(seq for seq in seqs if seq not in nowhere or self.departed.shows(seq))
 
-    def move_aside(self, rows: Sequence[Row], *, status: int | None, reason: str, cause: Cause) -> None:
-        """Take rows out with their reason, on flash when this returns; raises SpoolError and changes nothing."""
-        if not rows:
-            return
-        missing = joined([*self.gaps, *gaps.of_rows(rows, cause, otherwise=self.before_held)])
-        with self.file.transaction() as db:
-            surplus = table.move_aside(db, rows, status=status, reason=reason, keep=SET_ASIDE_READINGS)
-            gaps.write(db, missing)
-            state = self.state_with(surplus, next_seq=max(self.next_seq, self.state.next_seq))
-            table.write_state(db, state)
-        self.state, self.gaps = state, []
-        self.dropped += surplus
-        self.set_aside += len(rows) - surplus
-        self.held -= sum(row.boot != 0 for row in rows)
-        self.leave([row.seq for row in rows])
-
-    def set_damaged_aside(self, rows: Sequence[Row]) -> None:
-        """Take rows out that do not say what was written; raises SpoolError."""
-        log.error("damaged readings set aside", extra={"READINGS": len(rows)})
-        reason = "damaged in the spool: its checksum does not match"
-        self.move_aside(rows, status=None, reason=reason, cause=Cause.DAMAGED)
-
-    def write(self, limits: Limits, *, claim: int, utc: float | None) -> None:
+    def write(self, limits: Limits, *, claim: int, utc: float | None, ring: bool = True, last: bool = False) -> None:
         """Commit: new rows in, what has left out, bounds kept; raises SpoolError and changes nothing.
 
-        Numbers below `claim` are taken from then on, also after a power cut.
+        Numbers below `claim` are taken from then on, also after a power cut. Without the `ring` of past readings its
+        oldest make room instead; the `last` commit takes all of its tail along.
         """
         rows, departed = self.memory.rows, self.departed
         for row in rows:
             number(self.sensors, row.sensor)
         self.memory.tried = rows[-1].seq if rows else 0
+        ring = ring and self.file.has_room()
         with self.file.transaction() as db:
+            if not ring:
+                past.give_way(db)  # first, for the rows need its pages
             table.insert(db, rows, sensor_ids=self.sensors, boot_ids=self.boots)
+            left = past.leaving(db, floor=departed.floor, settled=departed.above)
+            tail = self.tail.after(left, self.last_seconds)
+            tail = tail.closed() if last else tail
+            if ring:
+                past.store(db, tail.full, room_bytes=past.room(limits.max_readings))
             table.delete(db, floor=departed.floor, settled=departed.above)
+            self.again.delete_left(db)
             went = bounds.keep(db, limits, floor=departed.floor, pending=self.pending, utc=utc)
             gaps.write(db, joined([*self.gaps, *went.gaps]))
             held = table.totals(db, floor=departed.floor)[1] if went.count and self.held else self.held
             state = self.state_with(went.count, next_seq=claim)
             table.write_state(db, state)
         self.state, self.held, self.gaps = state, held, []
+        self.tail = tail.written() if ring else tail
+        self.again.left.clear()
         self.dropped += went.count
         self.pending -= went.count
         if went.count:

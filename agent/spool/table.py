@@ -1,7 +1,7 @@
 """The SQL on the spool's tables, but for the bounds. Each function is given a connection and keeps nothing."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.spool.row import Row
@@ -60,11 +60,16 @@ def totals(db: sqlite3.Connection, *, floor: int) -> tuple[int, int, int]:
 
 def rows(db: sqlite3.Connection, where: str, *values: object) -> list[Row]:
     """The rows that meet the condition (and order, and limit)."""
+    return list(each(db, where, *values))
+
+
+def each(db: sqlite3.Connection, where: str, *values: object, source: str = "reading") -> Iterator[Row]:
+    """The same one by one, of the table `reading` or of one like it; nothing may be written meanwhile."""
     sql = (
         "SELECT seq, coalesce((SELECT name FROM sensor WHERE id = sensor), ''), seconds, milli, boot, crc"
-        f" FROM reading WHERE {where}"
+        f" FROM {source} WHERE {where}"
     )
-    return [Row(*row) for row in db.execute(sql, values)]
+    return (Row(*row) for row in db.execute(sql, values))
 
 
 def insert(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent.ledger import Cause
-from agent.spool import held, table
+from agent.spool import aside, held, table
 from agent.spool.row import Row
 from agent.spool.shelf import Shelf
 
@@ -45,7 +45,7 @@ def forget_boots(shelf: Shelf, current: str) -> int:
     where = "seq > ? AND boot != 0 AND boot != ? ORDER BY seq LIMIT ?"
     while rows := _rows(shelf, where, shelf.departed.floor, now, CHUNK):
         reason = "its boot ended before the clock could be trusted"
-        shelf.move_aside(rows, status=None, reason=reason, cause=Cause.CLOCK_UNKNOWN)
+        aside.move(shelf, rows, status=None, reason=reason, cause=Cause.CLOCK_UNKNOWN)
         forgotten += len(rows)
     return forgotten
 
@@ -56,5 +56,5 @@ def _rows(shelf: Shelf, where: str, *values: object) -> list[Row]:
         damaged = [row for row in rows if not row.intact]
         if not damaged:
             return rows
-        shelf.set_damaged_aside(damaged)
+        aside.move_damaged(shelf, damaged)
     return []
