@@ -48,7 +48,21 @@ def read(root: Path) -> tuple[dict[str, Any], bool] | None:
     if not isinstance(status, dict):
         raise ValueError(f"{file}: is not a status")  # noqa: TRY004 - the content, not a type
     pid = status.get("pid")
-    return status, isinstance(pid, int) and _started(pid) == status.get("pid_started")
+    return status, isinstance(pid, int) and _lives(pid, status.get("pid_started"))
+
+
+def _lives(pid: int, started: object) -> bool:
+    """Whether it is that process; where /proc hides those of others (hidepid), whether there is any of the number."""
+    found = _started(pid)
+    if found is not None or _started(1) is not None:
+        return found == started
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _started(pid: int) -> int | None:

@@ -1,0 +1,129 @@
+"""`status` as it is typed: its forms, its exit codes, in place on a terminal, and fast whatever is queued."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world.statuses import WELL
+from world.users import as_nobody
+
+from agent.cli.status_seen import seen
+from agent.status_file import StatusFile
+
+AGENT = [sys.executable, "-m", "agent"]
+
+
+def fresh(**changed: Any) -> dict[str, Any]:
+    """A status of this minute."""
+    return WELL | {"written": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} | changed
+
+
+def ask(root: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*AGENT, f"--root={root}", "status", *arguments],
+        env={**os.environ, **environ}, capture_output=True, text=True, encoding="utf-8", check=False, timeout=30,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "code"), [("healthy", 0), ("degraded", 1), ("broken", 2), ("stopped", 2)])
+def test_the_exit_code_is_for_monitoring(tmp_path: Path, state: str, code: int) -> None:
+    StatusFile(tmp_path).write(fresh(state=state))
+    assert ask(tmp_path, "--json").returncode == code
+
+
+def test_it_needs_no_colour_and_no_unicode(tmp_path: Path) -> None:
+    StatusFile(tmp_path).write(fresh())
+    done = ask(tmp_path, PYTHONIOENCODING="ascii", LC_ALL="C", COLUMNS="40")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert max(map(len, done.stdout.splitlines())) <= 40
+
+
+@dataclass
+class Terminal:
+    """The far end of a pseudo-terminal with the command at the near one."""
+
+    process: subprocess.Popen[bytes]
+    far: int
+    shown: str = ""
+
+    def until(self, text: str) -> str:
+        """What was shown since the last call, up to and with that text."""
+        deadline = time.monotonic() + 20
+        while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.far], [], [], 0.1)[0]:
+                self.shown += os.read(self.far, 65536).decode()
+        before, _, self.shown = self.shown.partition(text)
+        return before + text
+
+
+@contextmanager
+def terminal(root: Path, *arguments: str) -> Iterator[Terminal]:
+    far, near = pty.openpty()
+    process = subprocess.Popen(
+        [*AGENT, f"--root={root}", "status", *arguments], stdin=near, stdout=near, stderr=near,
+        env=os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(near)
+    try:
+        yield Terminal(process, far)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(far)
+
+
+def test_watch_shows_each_change_in_place_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    file = StatusFile(tmp_path)
+    with terminal(tmp_path, "--watch") as seen:
+        first = seen.until("no daemon has run since boot")
+        assert first.startswith("\x1b[?25l\x1b[2J\x1b[H")
+        file.write(fresh())
+        again = seen.until("healthy")
+        assert "\x1b[H" in again
+        assert "\x1b[2J" not in again  # written over, not wiped: no flicker
+        file.write(fresh(state="degraded"))
+        seen.until("degraded")
+        os.killpg(seen.process.pid, signal.SIGINT)
+        end = seen.until("\x1b[?25h")  # the cursor is back
+        assert "Traceback" not in end
+        assert seen.process.wait(10) == 1
+
+
+def test_watch_without_a_terminal_gives_a_text_for_each_change(tmp_path: Path) -> None:
+    file = StatusFile(tmp_path)
+    file.write(fresh())
+    process = subprocess.Popen(
+        [*AGENT, f"--root={tmp_path}", "status", "--watch", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    try:
+        assert next(line for line in lines if '"state"' in line).strip() == '"state": "healthy",'
+        file.write(fresh(state="broken"))
+        assert next(line for line in lines if line.startswith('  "state"')).strip() == '"state": "broken",'
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "\x1b" not in rest
+
+
+def test_anyone_may_ask(tmp_path: Path) -> None:
+    StatusFile(tmp_path).write(fresh())
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    with as_nobody():
+        assert seen(tmp_path, datetime.now(UTC))["state"] == "healthy"
