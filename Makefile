@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fuzz-shield
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot alerts fuzz-shield
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ interop: $(READY) ## the agent against the Workers runtime, nginx, Caddy and Jav
 fuzz-shield: $(READY) ## every route of the deployable Worker, fuzzed from its OpenAPI description; three minutes
 	@.ci/interop-needs build/interop
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(VENV)/bin/pytest -s tests/interop/interop_worker_fuzz.py
+
+alerts: ## the example alerts, played by promtool; needs prometheus (Debian), or PROMTOOL=…
+	@cd packaging/monitoring && $(or $(PROMTOOL),promtool) check rules alerts.yml && $(or $(PROMTOOL),promtool) test rules alerts_test.yml
 
 powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, beside settings that lose; a minute and a half
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.survey $(or $(CUTS),10000)
