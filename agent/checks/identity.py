@@ -60,7 +60,7 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
         mode = file.stat().st_mode & 0o777
     except FileNotFoundError:
         if needed and how.wants_token:
-            get = f"put the token of your issuer there (mode 0600), or: sensor-agent enroll --token-stdin; for {file}"
+            get = "put your issuer's token there (mode 0600), or: sensor-agent enroll --token-stdin"
             yield warn("token", f"none at {file}, and this device has no certificate", get)
         return
     except OSError as error:

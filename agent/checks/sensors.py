@@ -10,6 +10,7 @@ from agent.sampler import Taken
 _SLOWER: Final = "a slower bus: dtparam=i2c_arm_baudrate=50000 in config.txt, then sudo reboot"
 # for what the driver's own error leaves open
 FIXES: Final[Mapping[str, str]] = {
+    "claimed": "that `kernel` table in place of this one; or unload the driver",
     "crc": f"noise or a bad contact: a shorter or shielded cable, a pull-up of 4.7 kΩ; on I2C {_SLOWER}",
     "io": f"sudo dmesg | tail; a loose contact, or {_SLOWER}",
     "malformed": "sudo dmesg | tail; is another program writing to the sensor?",

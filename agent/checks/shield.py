@@ -13,7 +13,8 @@ from agent.checks.finding import Check, fail, ok, warn
 from agent.delivery import Answer, Verdict
 from agent.uplink import Target, Uplink
 
-_RAY: Final = re.compile(r"[0-9a-f]{16}(-[A-Z]{3})?")
+_RAY: Final = re.compile(r"CF-Ray [\w-]+|[0-9a-f]{8,}")  # differs from answer to answer
+_ABOUT_US: Final = ("certificate", "mtls")
 _PAGE: Final = ("<html", "<!doctype")
 NOT_NOW: Final = "it passes by itself; if it stays: sensor-agent check again, and ask the shield's owner"
 
@@ -81,16 +82,20 @@ def _device(shown: Answer, bare: Answer, url: str) -> Check:
 
 
 def _refused(shown: Answer, bare: Answer) -> Check:
-    """The same page for us as for somebody without a certificate: ours does not count. Another one: another rule."""
-    name = "shield"
-    again = "sensor-agent enroll --force (with a token); its owner sees why: CF-Ray in the zone's security events"
+    """The same answer as without a certificate: ours does not count, or nobody's would. Another one: it was looked at."""
+    name, says = "shield", shown.detail
+    again = "CF-Ray in the zone's security events says why; for another certificate: sensor-agent enroll --force"
     if shown.status is None:
-        says = f"it ends TLS over this device's certificate ({shown.detail})"
-        return fail(name, f"{says}: revoked, expired, or of an authority that it does not know", again)
+        saw = f"it ends TLS over this device's certificate ({says}): revoked, expired, or of an authority unknown to it"
+        return fail(name, saw, "sensor-agent enroll --force (with a token)")
     if shown.status == 407:
-        return fail(name, f"the proxy wants a password: {shown.detail}", "a proxy without one: uplink.proxy")
-    if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):
-        saw = f"this device's certificate does not count: revoked, of another zone, or not on its list ({shown.detail})"
-        return fail(name, saw, again)
-    saw = f"refuses this device by a rule that is not about certificates (bots, country, rate): {shown.detail}"
+        return fail(name, f"the proxy wants a password: {says}", "a proxy without one: uplink.proxy")
+    if bare.verdict is Verdict.HOLD and _RAY.sub("", says) == _RAY.sub("", bare.detail):
+        saw = (
+            "it refuses this device as one without a certificate: revoked, of another zone, not on its list; or a rule"
+        )
+        return fail(name, f"{saw} bars this address: {says}", again)
+    if any(word in says.lower() for word in _ABOUT_US):
+        return fail(name, f"it knows this certificate and refuses it, revoked or not on its list: {says}", again)
+    saw = f"it refuses this device by a rule that is not about certificates (bots, country, rate): {says}"
     return fail(name, saw, "look the CF-Ray up in the zone's security events, and let the device's path pass there")

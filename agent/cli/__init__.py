@@ -19,10 +19,12 @@ FAMILIES: Final = (
     "image_check",
     "read",
     "probe",
+    "init",
     "check",
     "status",
     "shield",
     "demo",
+    "completion",
 )  # each a module beside this one
 
 

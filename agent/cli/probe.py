@@ -57,6 +57,12 @@ def _toml(tables: Iterable[Table], configs: tuple[SensorConfig, ...], notes: Ite
         if name is not None:
             yield f"# {table.get('id') or table.get('device')} is configured as {name!r}"
             continue
+        yield from pasted([table])
+
+
+def pasted(tables: Iterable[Table]) -> Iterator[str]:
+    """Each as a `[[sensors]]` table, a blank line before it."""
+    for table in tables:
         yield ""
         yield "[[sensors]]"
         # JSON's strings and whole numbers are TOML's, as long as nothing beyond them is in a table

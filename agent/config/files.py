@@ -3,12 +3,14 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from agent.config.sections import SECTIONS, Config
 from agent.config.sensors import read_sensors
 from agent.config.tables import read_table, report_unknown
 from agent.errors import ConfigError
+
+DEFAULT: Final = Path("/etc/sensor-agent/config.toml")
 
 
 def load(path: Path) -> Config:
@@ -30,7 +32,10 @@ def load(path: Path) -> Config:
         else:
             merged = merge(merged, table)
     if problems:
-        raise ConfigError(problems, hint=f"mend {path}, then: sensor-agent check --offline --config {path}")
+        elsewhere = "" if path == DEFAULT else f"--config {path} "
+        missing = f"sudo sensor-agent {elsewhere}init --url URL"
+        mend = f"mend {path}, then: sensor-agent check --offline --config {path}"
+        raise ConfigError(problems, hint=mend if path.exists() else missing)
     config = read(merged, problems)
     if config is not None:
         _check_files(config, problems)
