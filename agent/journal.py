@@ -1,13 +1,16 @@
 """Where the log goes: the journal with its fields when there is one, else lines on stderr.
 
-Event texts are constant; what varies is in upper-case `extra` fields, which arrive as journal fields. No secret
-is ever a field or an argument: JournalHandler ships a record's arguments as CODE_ARGS.
+Event texts are constant, so that each has a number in the journal, by which its catalogue explains it; what varies is
+in upper-case `extra` fields, which arrive as journal fields. No secret is ever a field or an argument: JournalHandler
+ships a record's arguments as CODE_ARGS.
 """
 
 import logging
 import os
 import sys
 from typing import Final
+
+from agent.events import MESSAGE_IDS
 
 IDENTIFIER: Final = "sensor-agent"
 PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -47,10 +50,19 @@ def _handler() -> logging.Handler:
             pass
         else:
             handler: logging.Handler = JournalHandler(SYSLOG_IDENTIFIER=IDENTIFIER)
+            handler.addFilter(_numbered)
             return handler
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(LineFormatter(priority=to_journal))
     return lines
+
+
+def _numbered(record: logging.LogRecord) -> bool:
+    """Give the record its event's number; lets every record pass."""
+    number = MESSAGE_IDS.get(str(record.msg))
+    if number is not None:
+        record.MESSAGE_ID = number
+    return True
 
 
 def _is_journal(stream: str) -> bool:

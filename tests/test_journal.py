@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.events import MESSAGE_IDS
 from agent.journal import LineFormatter
 
 
@@ -48,6 +49,7 @@ if sys.argv[1:] == ["connected"]:
     os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
 journal.set_up()
 logging.getLogger("agent.x").info("hello", extra={"SENSOR": "freezer"})
+logging.getLogger("agent.x").info("stopped")
 logging.getLogger("agent.x").debug("too much")
 """
 
@@ -58,7 +60,8 @@ class JournalHandler(logging.Handler):
         super().__init__()
         self.fields = fields
     def emit(self, record):
-        print("journal", self.fields, record.getMessage(), record.SENSOR, file=sys.stderr)
+        number = getattr(record, "MESSAGE_ID", None)
+        print("journal", self.fields, record.getMessage(), getattr(record, "SENSOR", ""), number, file=sys.stderr)
 """
 
 
@@ -80,17 +83,19 @@ def logged(directory: Path, *arguments: str, library: str | None, environ: dict[
 
 
 def test_outside_of_systemd_it_goes_to_stderr(tmp_path: Path) -> None:
-    assert logged(tmp_path, library=LIBRARY) == "info: hello [SENSOR=freezer]\n"
+    assert logged(tmp_path, library=LIBRARY) == "info: hello [SENSOR=freezer]\ninfo: stopped\n"
 
 
 def test_under_systemd_it_goes_to_the_journal_with_its_fields(tmp_path: Path) -> None:
     said = logged(tmp_path, "connected", library=LIBRARY)
-    assert said == "journal {'SYSLOG_IDENTIFIER': 'sensor-agent'} hello freezer\n"
+    start = "journal {'SYSLOG_IDENTIFIER': 'sensor-agent'}"
+    assert said.splitlines() == [f"{start} hello freezer None", f"{start} stopped  {MESSAGE_IDS['stopped']}"]
 
 
 def test_under_systemd_without_its_library_lines_carry_their_priority(tmp_path: Path) -> None:
-    assert logged(tmp_path, "connected", library=None) == "<6>hello [SENSOR=freezer]\n"
+    assert logged(tmp_path, "connected", library=None) == "<6>hello [SENSOR=freezer]\n<6>stopped\n"
 
 
 def test_a_stderr_that_was_redirected_is_no_journal(tmp_path: Path) -> None:
-    assert logged(tmp_path, library=LIBRARY, environ={"JOURNAL_STREAM": "8:12345"}) == "info: hello [SENSOR=freezer]\n"
+    said = logged(tmp_path, library=LIBRARY, environ={"JOURNAL_STREAM": "8:12345"})
+    assert said == "info: hello [SENSOR=freezer]\ninfo: stopped\n"
