@@ -4,6 +4,7 @@ Only I2C_RDWR is used, and only as [write], [read] and [write, read]: the Raspbe
 shape, and the address travels in the message instead of being remembered between two calls.
 """
 
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,9 @@ def claimed_by(root: Path, number: int, address: int) -> str | None:
 
 
 class I2cBus:
-    """A Bus of this board, `/dev/i2c-<number>`; opened when first used and again after an error. For one thread."""
+    """A Bus of this board, `/dev/i2c-<number>`; opened when first used and again after an error, closed with the
+    last sensor that uses it. For one thread.
+    """
 
     def __init__(self, number: int, *, root: Path, wait: Wait) -> None:
         self.number, self.root = number, root
@@ -45,6 +48,7 @@ class I2cBus:
         self._wait = wait
         self._smbus: SMBus | None = None
         self._was_open = False
+        self._end: Callable[[], object] = lambda: None
 
     def write(self, address: int, data: bytes) -> None:
         """One message to the chip. Raises as the Bus protocol says."""
@@ -67,7 +71,7 @@ class I2cBus:
     def close(self) -> None:
         """Close the bus's file; the next transfer opens it again."""
         if self._smbus is not None:
-            self._smbus.close()
+            self._end()
             self._smbus = None
 
     def _transfer(self, address: int, messages: "Callable[[], list[i2c_msg]]") -> bytes:
@@ -99,6 +103,8 @@ class I2cBus:
             smbus.close()
             raise Misconfigured("no_plain_i2c", f"{self._path} speaks SMBus only; this chip needs plain I2C")
         self._smbus, self._was_open = smbus, True
+        # smbus2 leaves its file open when it goes: each reload would leave one of every bus
+        self._end = weakref.finalize(self, smbus.close)
         return smbus
 
 

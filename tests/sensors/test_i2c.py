@@ -131,6 +131,19 @@ def test_failing_reads_leave_no_file_open(root: Path, number: int) -> None:
     assert open_files() <= before
 
 
+@pytest.mark.usefixtures("wire")
+def test_a_reload_leaves_no_file_open(root: Path) -> None:
+    put_chip(root, 0x48, TMP102_AT_25)
+    before = open_files()
+    for _ in range(3):  # the drivers of a configuration, and those of the next
+        replaced = sensor(root, "tmp102", 0x48)
+        replaced.read()
+        assert open_files() == before + 1
+        del replaced
+
+    assert open_files() == before
+
+
 def test_bus_whose_first_ioctl_fails_leaves_no_file_open(root: Path) -> None:
     # no played wire here: the real ioctl meets a plain file and fails with ENOTTY after the open
     tmp102 = sensor(root, "tmp102", 0x48)
