@@ -1,7 +1,8 @@
 """The way from a real spool to a shield whose answers are a script."""
 
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from world.identities import put_pair
 
 from agent import reading
-from agent.delivery import Answer, Backoff, LineState, Verdict
+from agent.delivery import Answer, Backoff, LineState, Offer, Verdict
 from agent.flush import LOOK_SECONDS, Flush, Plan
 from agent.identity import IdentityState
 from agent.reading import Reading
@@ -31,6 +32,8 @@ class FakeUplink:
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.script = list(answers)
+        self.batch_script: list[Answer] = []
+        self.batches: list[tuple[bool, list[bytes]]] = []
         self.sent: list[tuple[str, bytes]] = []
         self.lists: list[bool | Answer] = [False]
         self.asked: list[bytes] = []
@@ -40,6 +43,10 @@ class FakeUplink:
     def post(self, body: bytes, *, key: str) -> Answer:
         self.sent.append((key, body))
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def post_batch(self, items: Sequence[bytes], *, gzip: bool) -> Answer:
+        self.batches.append((gzip, list(items)))
+        return self.batch_script.pop(0) if len(self.batch_script) > 1 else self.batch_script[0]
 
     def find(self, body: bytes) -> tuple[Answer, bool]:
         self.asked.append(body)
@@ -421,3 +428,91 @@ def test_what_kept_the_line_down_may_end_early(make: Callable[..., World]) -> No
     world.flush.try_now()
     world.flush.step()
     assert world.spool.counts().pending == 0
+
+
+OFFER = Offer(500, gzip=True)
+OFFERED = Answer(Verdict.ACK, 201, offer=OFFER)
+
+
+def told(*answers: Answer) -> Answer:
+    """An answer to a batch that tells of each of its readings."""
+    return Answer(Verdict.ACK, 207, offer=OFFER, results=answers)
+
+
+def items_of(world: World) -> list[list[str]]:
+    """The numbers in each batch."""
+    return [[json.loads(each)["key"].removeprefix("device-") for each in items] for _, items in world.uplink.batches]
+
+
+def test_backlog_goes_in_a_batch_once_the_shield_has_announced_them(make: Callable[..., World]) -> None:
+    world = make(OFFERED)
+    world.uplink.batch_script = [told(*[ACK] * 4)]
+    world.spool_readings(1, 2, 3, 4, 5)
+    first = world.flush.step()
+    world.now = first
+    second = world.flush.step()
+    assert (world.keys, items_of(world), world.spool.counts().pending) == (["device-1"], [["2", "3", "4", "5"]], 0)
+    assert (first, second) == (101.0, 102.0)  # as paced as single ones
+    assert (world.flush.delivered.posted, world.flush.delivered.acknowledged) == (5, 5)
+    world.spool_readings(6)
+    world.steps(3)
+    assert world.keys == ["device-1", "device-6"]  # one alone goes as ever
+
+
+def test_without_an_announcement_readings_go_singly(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    world.spool_readings(1, 2, 3)
+    world.steps(5)
+    assert (len(world.keys), world.uplink.batches) == (3, [])
+
+
+def test_item_is_the_single_posts_body_with_its_key_and_the_same_at_each_try(make: Callable[..., World]) -> None:
+    world = make(OFFERED)
+    world.uplink.batch_script = [LOST, told(ACK, ACK)]
+    world.spool_readings(*range(1, 11))
+    world.steps(3)
+    (_, first), (_, again) = world.uplink.batches
+    assert first[:2] == again  # fewer at once, after it took too long
+    assert first[0] == b'{"temperature": "0.002", "time": "2026-09-21T14:13:22Z", "key": "device-2"}'
+    assert world.uplink.asked == []  # the keys spare the question
+
+
+def test_each_reading_of_a_batch_leaves_or_stays_by_its_own_answer(make: Callable[..., World]) -> None:
+    world = make(OFFERED)
+    world.uplink.batch_script = [told(ACK, REJECT, RETRY, ACK), told(REJECT, ACK)]
+    world.spool_readings(1, 2, 3, 4, 5)
+    world.steps(3)
+    assert items_of(world) == [["2", "3", "4", "5"], ["3", "4"]]
+    counts = world.spool.counts()
+    assert (counts.pending, counts.set_aside, world.flush.line.state) == (0, 1, LineState.ONLINE)
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_refusal_of_a_whole_batch_blames_no_reading(make: Callable[..., World], status: int) -> None:
+    world = make(OFFERED)
+    world.uplink.batch_script = [Answer(Verdict.REJECT, status)]
+    world.spool_readings(*range(1, 30))
+    world.steps(60)
+    assert (world.spool.counts().pending, world.spool.counts().set_aside) == (0, 0)
+    assert len(world.uplink.batches) <= 5
+
+
+def test_offer_ends_with_the_plan_under_which_it_was_made(make: Callable[..., World]) -> None:
+    world = make(OFFERED, ACK)
+    world.spool_readings(1, 2, 3)
+    world.steps(1)
+    world.flush.replan(replace(world.plan, live_first=True))
+    world.steps(3)
+    assert (len(world.keys), world.uplink.batches) == (3, [])
+
+
+def test_shield_that_refuses_each_reading_of_a_batch_is_misdirected_and_gets_single_ones(
+    make: Callable[..., World],
+) -> None:
+    world = make(OFFERED, REJECT)
+    world.uplink.batch_script = [told(*[REJECT] * 6)]
+    world.spool_readings(*range(1, 8))
+    world.steps(2)
+    assert world.flush.line.state is LineState.MISDIRECTED
+    world.steps(4)
+    assert (len(world.uplink.batches), world.spool.counts().pending, world.spool.counts().set_aside) == (1, 6, 0)

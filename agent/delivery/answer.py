@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 
+from agent.delivery.offer import Offer
+
 MAX_RETRY_AFTER: Final = 3600.0  # seconds; a shield that asks for more is asked again after an hour
 EDGE_WORDS: Final = (b"certificate", b"ssl")  # nginx: "400 No required SSL certificate was sent"
 
@@ -27,6 +29,7 @@ class Answer:
 
     `retry_after` is in seconds. `ambiguous`: the request may have been stored although no answer says so. `stale`:
     not a byte came back, on a connection that had been used before; the server may have closed it meanwhile.
+    `offer` is what it announced, None if it does not tell; `results` are those of a batch, one for each reading.
     """
 
     verdict: Verdict
@@ -35,6 +38,8 @@ class Answer:
     detail: str = ""
     ambiguous: bool = False
     stale: bool = False
+    offer: Offer | None = None
+    results: "tuple[Answer, ...]" = ()
 
 
 def judge(status: int, *, content_type: str = "", text: bytes = b"", accept: tuple[int, ...] = (201,)) -> Verdict:

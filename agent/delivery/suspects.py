@@ -119,3 +119,19 @@ class Suspects:
         if mine.deferred and mine.overtaken and again.tries >= TRIES and now - mine.first >= DAY_SECONDS:
             return Suspects(others), True
         return Suspects({**others, seq: again}), False
+
+    def after_batch(self, answers: Mapping[int, Answer], now: float) -> tuple["Suspects", set[int]]:
+        """The suspects after the answers to readings that were sent at once, and which of them are to be set aside.
+
+        What was refused together with others that were accepted has been overtaken by them.
+        """
+        suspects, to_blame = self, set()
+        for seq, answer in answers.items():
+            if answer.verdict is not Verdict.ACK:
+                suspects, blamed = suspects.after(seq, answer, now)
+                to_blame |= {seq} if blamed else set()
+        accepted = {seq for seq, answer in answers.items() if answer.verdict is Verdict.ACK}
+        if accepted:
+            others = {seq: each.overtaken_at(now) for seq, each in suspects.of.items() if seq not in accepted}
+            suspects = Suspects(others)
+        return suspects, to_blame

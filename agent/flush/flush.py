@@ -1,4 +1,4 @@
-"""Drain the spool through the uplink: one request at a time, as the line allows.
+"""Drain the spool through the uplink: one request at a time, as the line allows; several readings in it if offered.
 
 `step` does at most one request and says when to come again, so that whoever waits can be woken for other reasons.
 """
@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent import identity
-from agent.delivery import Answer, Line, LineState, Verdict
-from agent.errors import SpoolError
+from agent.delivery import Answer, Batching, Line, LineState, Verdict, fitting, item, spoken_for
 from agent.flush.doubt import Doubt
+from agent.flush.exits import Exits
 from agent.flush.outbox import Outbox
 from agent.flush.plan import Delivered, Plan, Poster
 from agent.identity import Identity, IdentityState
@@ -45,6 +45,8 @@ class Flush:
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
         self._outbox = Outbox(spool)
         self._doubt = Doubt(spool.last_seconds)
+        self._exits = Exits(spool, self._outbox, self._doubt)
+        self._batching = Batching()
         self._uplink: Poster | None = None
         self._loaded: object = None  # of which certificate files, under which plan, `identity` is
         self._look_at = 0.0
@@ -56,8 +58,8 @@ class Flush:
         self._look_at = 0.0
 
     def step(self) -> float:
-        """Send one reading, or ask about one, if that may be done now; gives the monotonic time of the next step, inf if only
-        a new reading can bring one.
+        """Send one reading or a batch, or ask about one, if that may be done now; gives the monotonic time of the next
+        step, inf if only a new reading can bring one.
         """
         now = self._monotonic()
         if now >= self._look_at:
@@ -71,6 +73,10 @@ class Flush:
             return min(self.line.not_before, self._look_at) if held else self.line.not_before
         if self._doubt.about is not None:
             self._ask(self._uplink, self._doubt.about, now)
+            return self.line.not_before
+        several = self._outbox.several(now, live_first=self._plan.live_first, most=self._batching.size)
+        if len(several) > 1:
+            self._send(self._uplink, several, now)
             return self.line.not_before
         spooled = self._outbox.next(now, live_first=self._plan.live_first)
         if spooled is None:
@@ -110,6 +116,7 @@ class Flush:
         before, first = self.identity, self._loaded is None
         self._loaded = seen
         self.close()
+        self._batching = Batching()  # announced under another plan or to another certificate
         self.identity = found = identity.load(files, now=self._now(), here=plan.here)
         self._uplink = plan.connect(found.pair) if found.pair else None
         if found.pair:
@@ -127,56 +134,59 @@ class Flush:
         self._doubt.asked(answer)
         if listed:
             self.delivered = self.delivered.after_found(utc=self._wall())
-            self._acknowledge(doubt, body, sent=now)
+            self._exits.acknowledge(doubt, body)
+            self._advance(Answer(Verdict.ACK), sent=now)
         elif answer.status is None:
             self._advance(replace(answer, stale=False), sent=now)
+
+    def _send(self, uplink: Poster, several: list[Spooled], now: float) -> None:
+        """Send a batch, and let each of its readings leave or stay as its own answer says."""
+        items = fitting(item(self._plan.body(each), self._plan.key(each.seq)) for each in several)
+        parcel = several[: len(items)]
+        answer = uplink.post_batch(items, gzip=self._batching.gzip)
+        self._batching = self._batching.after(answer, sent=len(parcel), now=now)
+        self.delivered = self.delivered.after_batch(answer, sent=len(parcel), utc=self._wall())
+        found = {spooled.seq: each for spooled, each in zip(parcel, answer.results, strict=False)}
+        to_blame = self._outbox.judge_batch(found, self._monotonic())
+        for spooled in parcel if found else ():
+            if found[spooled.seq].verdict is Verdict.ACK:
+                self._exits.acknowledge(spooled, self._plan.body(spooled))
+            elif spooled.seq in to_blame:
+                self._exits.set_aside(spooled, found[spooled.seq])
+        self._conclude(
+            replace(spoken_for(answer.results), retry_after=answer.retry_after) if found else answer, sent=now
+        )
 
     def _settle(self, spooled: Spooled, answer: Answer, body: bytes, *, sent: float) -> None:
         """Let the reading leave or stay, and the line change, as the answer says."""
         known_to_fail = self._outbox.suspects.is_deferred(spooled.seq)
         to_blame = self._outbox.judge(spooled, answer, self._monotonic())
+        self._batching = self._batching.after(answer, sent=1, now=sent)
         self.delivered = self.delivered.after(answer, utc=self._wall())
         if answer.ambiguous:
             self._doubt.arises(spooled, body)
         if answer.verdict is Verdict.ACK:
-            self._acknowledge(spooled, body, sent=sent)
+            self._exits.acknowledge(spooled, body)
+            self._advance(Answer(Verdict.ACK), sent=sent)
             return
         if to_blame:
-            self._set_aside(spooled, answer)
-        elif answer.verdict is Verdict.REJECT and self._outbox.suspects.refuses_everyone:
-            answer = replace(answer, verdict=Verdict.MISDIRECTED, detail=f"refuses every reading: {answer.detail}")
+            self._exits.set_aside(spooled, answer)
         if known_to_fail and answer.verdict is Verdict.RETRY and answer.status == 500:
             answer = replace(answer, verdict=Verdict.REJECT)  # others pass: the line is not down
+        self._conclude(answer, sent=sent, blamed=to_blame)
+
+    def _conclude(self, answer: Answer, *, sent: float, blamed: bool = False) -> None:
+        """What an answer means for the line, unless it has to do with the one reading that was blamed."""
+        if answer.verdict is Verdict.REJECT and not blamed and self._outbox.suspects.refuses_everyone:
+            answer = replace(answer, verdict=Verdict.MISDIRECTED, detail=f"refuses every reading: {answer.detail}")
         self._advance(answer, sent=sent)
         if answer.verdict is Verdict.HOLD:
             self.identity = identity.load(self._plan.files(), now=self._now(), here=self._plan.here)
-
-    def _acknowledge(self, spooled: Spooled, body: bytes, *, sent: float) -> None:
-        self._spool.ack(spooled.seq)
-        self._outbox.gone(spooled)
-        self._doubt.stored(body)
-        self._advance(Answer(Verdict.ACK), sent=sent)
 
     def _advance(self, answer: Answer, *, sent: float) -> None:
         now, jitter = self._monotonic(), self._jitter()
         line = self.line.after(answer, now=now, sent=sent, jitter=jitter, backoff=self._plan.backoff)
         self._enter(line, answer.detail)
-
-    def _set_aside(self, spooled: Spooled, answer: Answer) -> None:
-        try:
-            self._spool.set_aside(spooled.seq, status=answer.status, reason=answer.detail)
-        except SpoolError:
-            return  # still pending: refused once more when the disk is well again
-        self._outbox.gone(spooled)
-        log.warning(
-            "reading set aside",
-            extra={
-                "SENSOR": spooled.reading.sensor,
-                "SEQ": spooled.seq,
-                "HTTP_STATUS": answer.status,
-                "REASON": answer.detail,
-            },
-        )
 
     def _enter(self, line: Line, detail: str) -> None:
         """Take the new line; log when its state has changed."""

@@ -1,6 +1,8 @@
-"""Which reading goes next: the oldest, but for suspects, and for the newest tick where that goes first."""
+"""Which reading goes next, or which several: the oldest, but for suspects, and for the newest tick where that goes first."""
 
 from collections import deque
+from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 from agent.delivery import Answer, Suspects
@@ -27,15 +29,36 @@ class Outbox:
                 self._take_live()
             chosen = self._choose(now)
             if chosen is None or not self._can_tell(chosen, now):
-                self._queue = deque(self._spool.head(max(BATCH, 2 * len(self.suspects.of))))
+                self._fetch(BATCH)
                 chosen = self._choose(now)
         except SpoolError:
             return None  # the spool tells of its trouble itself; the next tick tries again
         return chosen
 
+    def several(self, now: float, *, live_first: bool, most: int) -> list[Spooled]:
+        """What may go in one request, at most `most`: those that can tell anything new, the oldest first.
+
+        A single one or none is `next`'s to choose; so it is while everyone is refused.
+        """
+        if most < 2 or self.suspects.refuses_everyone:
+            return []
+        try:
+            if live_first:
+                self._take_live()
+            self._fetch(most)
+        except SpoolError:
+            return []
+        waiting = {spooled.seq: spooled for spooled in (*self._live, *self._queue)}
+        return list(islice((each for each in waiting.values() if self._can_tell(each, now)), most))
+
     def judge(self, spooled: Spooled, answer: Answer, now: float) -> bool:
         """Take note of the answer; gives whether the reading is to be set aside."""
         self.suspects, to_blame = self.suspects.after(spooled.seq, answer, now)
+        return to_blame
+
+    def judge_batch(self, answers: Mapping[int, Answer], now: float) -> set[int]:
+        """Take note of the answers to several readings; gives which of them are to be set aside."""
+        self.suspects, to_blame = self.suspects.after_batch(answers, now)
         return to_blame
 
     def gone(self, spooled: Spooled) -> None:
@@ -43,6 +66,9 @@ class Outbox:
         for waiting in (self._live, self._queue):
             if spooled in waiting:
                 waiting.remove(spooled)
+
+    def _fetch(self, least: int) -> None:
+        self._queue = deque(self._spool.head(max(least, 2 * len(self.suspects.of))))
 
     def _take_live(self) -> None:
         """The readings of a tick that is new; what is left of the one before waits its turn."""

@@ -1,6 +1,6 @@
 """What delivery is told and what it tells: records, and the one thing that it needs of the uplink."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,6 +14,10 @@ class Poster(Protocol):
 
     def post(self, body: bytes, *, key: str) -> Answer:
         """The answer to one reading; never raises for the outside world."""
+        ...
+
+    def post_batch(self, items: Sequence[bytes], *, gzip: bool) -> Answer:
+        """The answer to several readings in one request, with `results` if it tells of each; never raises either."""
         ...
 
     def find(self, body: bytes) -> tuple[Answer, bool]:
@@ -47,7 +51,8 @@ class Plan:
 class Delivered:
     """Counts since start. `last_ack` is in UTC seconds; `last_status` the latest HTTP status, `detail` its words.
 
-    `found` of those acknowledged had lost their answer and were then seen in the shield's list.
+    A POST of several readings counts as one for each. `found` of those acknowledged had lost their answer and were
+    then seen in the shield's list.
     """
 
     posted: int = 0
@@ -66,6 +71,19 @@ class Delivered:
             posted=self.posted + 1,
             acknowledged=self.acknowledged + acknowledged,
             ambiguous=self.ambiguous + answer.ambiguous,
+            last_ack=utc if acknowledged else self.last_ack,
+            last_status=self.last_status if answer.status is None else answer.status,
+            detail=answer.detail,
+        )
+
+    def after_batch(self, answer: Answer, *, sent: int, utc: float) -> "Delivered":
+        """The counts after the answer to one POST of `sent` readings."""
+        acknowledged = sum(each.verdict is Verdict.ACK for each in answer.results)
+        return replace(
+            self,
+            posted=self.posted + sent,
+            acknowledged=self.acknowledged + acknowledged,
+            ambiguous=self.ambiguous + (sent if answer.ambiguous else 0),
             last_ack=utc if acknowledged else self.last_ack,
             last_status=self.last_status if answer.status is None else answer.status,
             detail=answer.detail,

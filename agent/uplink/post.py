@@ -6,7 +6,9 @@ CA and proxy variables and .netrc are never read: no requests.Session is made, o
 
 import ssl
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from agent.causes import causes, plain
-from agent.delivery import Answer, Verdict, judge, lists, retry_after
+from agent.delivery import Answer, Verdict, judge, lists, offer, results, retry_after
 from agent.uplink.deadline import Deadline
 from agent.uplink.target import Target
 from agent.uplink.tls import Adapter, tls_context
@@ -28,7 +30,10 @@ ANSWER_BYTES: Final = 64 << 10  # more of an answer is not read; the connection 
 # alerts that are about this device's certificate; others (internal error …) are the server's weather
 REFUSALS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE", "ALERT_UNKNOWN_CA",
                    "ALERT_ACCESS_DENIED", "ALERT_DECRYPT_ERROR", "ALERT_HANDSHAKE_FAILURE")  # fmt: skip
+GZIP_LEVEL: Final = 6
+GZIP_FRAME: Final = 31  # zlib's wbits: a window of 15 bits, and 16 for gzip's frame
 USER_AGENT: Final = "sensor-agent"
+BATCH_STATUS: Final = 207  # Multi-Status: understood, and a result for each item
 
 
 class Uplink:
@@ -63,7 +68,25 @@ class Uplink:
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Idempotency-Key"] = f'"{key}"'
-        return self._send(request)[0]
+        return self._send(request, accept=self._target.accept_status)[0]
+
+    def post_batch(self, items: Sequence[bytes], *, gzip: bool) -> Answer:
+        """The shield's answer to several readings at once, with `results` if it tells of each; never raises either.
+
+        Nothing but 207 with a result for each acknowledges any of them.
+        """
+        request = self._request.copy()
+        body = b"[" + b",".join(items) + b"]"
+        if gzip:
+            body = compressed(body)
+            request.headers["Content-Encoding"] = "gzip"
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+        answer, text = self._send(request, accept=())
+        if answer.status != BATCH_STATUS:
+            return answer
+        told = results(text, count=len(items), accept=self._target.accept_status)
+        return replace(answer, verdict=Verdict.ACK, detail="", results=told) if told else answer
 
     def get(self) -> Answer:
         """The answer to a GET of the same URL: reads, stores nothing; for `check`."""
@@ -75,14 +98,15 @@ class Uplink:
         return answer, answer.status == 200 and lists(text, body)
 
     def _get(self) -> tuple[Answer, bytes]:
-        return self._send(requests.Request("GET", self._target.url, headers={"User-Agent": USER_AGENT}).prepare())
+        request = requests.Request("GET", self._target.url, headers={"User-Agent": USER_AGENT}).prepare()
+        return self._send(request, accept=self._target.accept_status)
 
     def abort(self) -> None:
         """End the request in flight, and every later one, at once; the one method for another thread."""
         self._deadline.cut()
 
-    def _send(self, request: requests.PreparedRequest) -> tuple[Answer, bytes]:
-        """What came back, and the beginning of its body."""
+    def _send(self, request: requests.PreparedRequest, *, accept: tuple[int, ...]) -> tuple[Answer, bytes]:
+        """What came back, and the beginning of its body; a status of `accept` needs no body."""
         try:
             adapter = self._connected()
         except OSError as error:
@@ -104,19 +128,22 @@ class Uplink:
             with response:
                 text, whole = _read(response.raw, self._deadline)
         except (OSError, HTTPError) as error:  # urllib3's own while the body is read
-            if response.status_code not in self._target.accept_status:  # else it is stored, whatever its body
+            if response.status_code not in accept:  # else it is stored, whatever its body
                 self.close()
                 return fault(error, sent=self._deadline.sent, stale=self._deadline.found_stale), b""
             text, whole = b"", False
         self._last_used = self._monotonic()
         if not whole:
             self.close()
-        kind = response.headers.get("Content-Type", "")
+        headers = response.headers
+        announced = headers.get("Sensor-Batch")
+        tells = announced is not None or response.status_code in {*accept, BATCH_STATUS}
         answer = Answer(
-            verdict=judge(response.status_code, content_type=kind, text=text, accept=self._target.accept_status),
+            verdict=judge(response.status_code, content_type=headers.get("Content-Type", ""), text=text, accept=accept),
             status=response.status_code,
-            retry_after=retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC)),
-            detail=describe(response.status_code, text, response.headers),
+            retry_after=retry_after(headers.get("Retry-After"), now=datetime.now(UTC)),
+            detail=describe(response.status_code, text, headers),
+            offer=offer(announced, headers.get("Accept-Encoding")) if tells else None,
         )
         return answer, text
 
@@ -145,6 +172,12 @@ def _read(raw: "BaseHTTPResponse", deadline: Deadline) -> tuple[bytes, bool]:
             return text, True
         text += chunk
     return text, False
+
+
+def compressed(body: bytes) -> bytes:
+    """As gzip (RFC 1952), without a time in it: the same bytes for the same readings."""
+    packing = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_FRAME)
+    return packing.compress(body) + packing.flush()
 
 
 def fault(error: Exception, *, sent: bool, stale: bool = False) -> Answer:

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
@@ -21,7 +22,7 @@ from world.readings import START
 from agent import BUILD_EPOCH, reading
 from agent.clock import SYNCHRONISED, Clock
 from agent.config import SensorConfig
-from agent.delivery import Answer, Backoff, Verdict
+from agent.delivery import Answer, Backoff, Offer, Verdict
 from agent.flush import Flush, Plan
 from agent.sampler import Probe, Sampler
 from agent.spool import Limits, Spool, Spooled
@@ -30,6 +31,8 @@ from agent.ticks import Ticks
 SENSORS: Final = ("freezer", "attic")
 MOODS: Final = ("well", "well", "well", "busy", "forbids", "answer lost", "request lost", "kills")
 STEPS: Final = (-10_000_000, -7200, -30, -1, 1, 30, 7200, 40_000_000)  # seconds; the first: to before the build epoch
+BATCH: Final = 4
+OFFER: Final = Offer(BATCH, gzip=True)
 BUSY, FORBIDS = Answer(Verdict.RETRY, 503), Answer(Verdict.HOLD, 403)
 LOST = Answer(Verdict.RETRY, None, ambiguous=True)
 
@@ -71,6 +74,7 @@ class Shield:
 
     def __init__(self, model: Model) -> None:
         self.model, self.mood, self.poison = model, "well", 0
+        self.offers = False
         self.stored: list[tuple[int, int, int]] = []
 
     def post(self, body: bytes, *, key: str) -> Answer:
@@ -83,15 +87,49 @@ class Shield:
             return Answer(Verdict.REJECT, 400, detail="HTTP 400: poison")
         if self.mood == "request lost":
             return LOST
-        self.stored.append((int(key), milli, second))
+        self.store(int(key), milli, second)
         if self.mood == "well":
             self.model.acknowledged.add(milli)
             self.model.uncommitted.add(milli)
-            return Answer(Verdict.ACK, 201)
-        self.model.excused[milli] += 1
+            return Answer(Verdict.ACK, 201, offer=OFFER if self.offers else Offer())
+        self.model.excused[milli] += not self.offers
         if self.mood == "kills":
             raise Killed
         return LOST
+
+    def post_batch(self, items: Sequence[bytes], *, gzip: bool) -> Answer:
+        """Knows each item by its key, which a single POST's is too; refuses a poisoned one in a result of its own."""
+        assert gzip
+        assert 2 <= len(items) <= BATCH
+        opened_items = [opened(each) for each in items]
+        assert not {milli for milli, _ in opened_items} & self.model.held, "sent with a time of an untrusted clock"
+        if self.mood in ("busy", "forbids"):
+            return BUSY if self.mood == "busy" else FORBIDS
+        if self.mood == "request lost":
+            return LOST
+        if not self.offers:
+            return Answer(Verdict.REJECT, 400, detail="HTTP 400: not an object")
+        found: list[Answer] = []
+        for each, (milli, second) in zip(items, opened_items, strict=True):
+            key = int(json.loads(each)["key"])
+            if milli == self.poison:
+                self.model.refused.add(milli)
+                found.append(Answer(Verdict.REJECT, 400, detail="HTTP 400: poison"))
+                continue
+            self.store(key, milli, second)
+            found.append(Answer(Verdict.ACK, 201))
+            if self.mood == "well":
+                self.model.acknowledged.add(milli)
+                self.model.uncommitted.add(milli)
+        if self.mood == "kills":
+            raise Killed
+        return Answer(Verdict.ACK, 207, offer=OFFER, results=tuple(found)) if self.mood == "well" else LOST
+
+    def store(self, key: int, milli: int, second: int) -> None:
+        """Keep it, once for each key if this shield knows keys."""
+        if self.offers and key in {seq for seq, _, _ in self.stored}:
+            return
+        self.stored.append((key, milli, second))
 
     def find(self, body: bytes) -> tuple[Answer, bool]:
         if self.mood != "well":
@@ -111,23 +149,23 @@ class Shield:
 class DeliveryLife(RuleBasedStateMachine):
     """`passed` is true time since the start, `now` seconds since boot; the clock is `wrong_by` seconds off."""
 
-    @initialize(late=st.booleans())
-    def begin(self, late: bool) -> None:
+    @initialize(late=st.booleans(), offers=st.booleans())
+    def begin(self, late: bool, offers: bool) -> None:
         self.scratch = TemporaryDirectory(prefix="model-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.directory = Path(self.scratch.name) / "0"
         self.directory.mkdir()
         self.passed, self.now, self.wrong_by, self.lives, self.boots = 0, 50, -20_000_000, 0, 1
         self.model = Model()
         self.shield = Shield(self.model)
+        self.shield.offers = offers
         if not late:
             self.synchronise()
         self.start()
 
     def start(self) -> None:
         """What the daemon does at its start."""
-        self.spool = Spool(
-            self.directory / "spool.db", limits=Limits(max_readings=1000), watermark=self.directory / "watermark"
-        )
+        limits = Limits(max_readings=1000, max_age_seconds=1e10)  # the clock may jump by years
+        self.spool = Spool(self.directory / "spool.db", limits=limits, watermark=self.directory / "watermark")
         boot = f"boot-{self.boots}"
         clock = Clock(self.directory, wall=self.wall, since_boot=lambda: float(self.now), boot_id=boot)
         probes = [Probe(SensorConfig(name=name, driver="simulated"), Thermometer(self)) for name in SENSORS]
@@ -193,6 +231,12 @@ class DeliveryLife(RuleBasedStateMachine):
                 self.shield.mood = "well"
                 self.crash()
                 return
+
+    @rule(offers=st.booleans())
+    def change_the_shield(self, offers: bool) -> None:
+        """Another version is deployed: one that takes batches and knows keys, or the tutorial's."""
+        self.shield.offers = offers
+        self.go_on([(1, "busy", 1), (1, "busy", 1), (1, "well", 6)])
 
     @rule(data=st.data())
     def poison_a_reading(self, data: st.DataObject) -> None:

@@ -1,0 +1,24 @@
+"""What a shield says that it takes beside single readings: announced in the headers of its answers, never assumed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`most` readings in one request (fewer than two: singles only), and whether they may come as gzip (RFC 7694)."""
+
+    most: int = 0
+    gzip: bool = False
+
+
+def offer(batch: str | None, encodings: str | None) -> Offer:
+    """The offer in the values of `Sensor-Batch` and `Accept-Encoding`; what cannot be read offers nothing."""
+    text = (batch or "").strip()
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6):
+        return Offer()
+    return Offer(int(text), any(_takes_gzip(each) for each in (encodings or "").split(",")))
+
+
+def _takes_gzip(element: str) -> bool:
+    name, _, weight = element.replace(" ", "").lower().partition(";")
+    return name == "gzip" and (not weight or bool(weight.removeprefix("q=").strip("0.")))
