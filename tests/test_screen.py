@@ -228,6 +228,11 @@ def test_no_terminal_is_eighty_columns_wide() -> None:
     assert look_of(Stream("utf-8", terminal=False), {}).columns == 80
 
 
+@pytest.mark.parametrize(("said", "columns"), [("50", 50), ("4", 32), ("400", 100), ("0", 80), ("wide", 80), ("", 80)])
+def test_somebody_may_say_how_wide_it_is(said: str, columns: int) -> None:
+    assert look_of(Stream("utf-8", terminal=True), {"COLUMNS": said}).columns == columns
+
+
 @pytest.mark.parametrize(
     ("change", "alive", "state", "first"),
     [
