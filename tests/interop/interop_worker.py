@@ -193,12 +193,14 @@ def test_a_hundred_posts_at_once_lose_nothing(worker: Deployed, device: str) -> 
 
 
 def test_a_range_is_from_inclusive_to_exclusive(worker: Deployed, device: str) -> None:
-    worker.post(device, keyed(list(reversed(readings(300)))))
+    mixed = keyed(readings(300))
+    worker.post(device, [*mixed[::-2], *mixed[::2]])  # each page spans nearly all of the time
     span = "from=2026-11-20T00:10:00Z&to=2026-11-20T02:11:00%2B02:00"
 
     assert temperatures(worker.get(device, f"?{span}")) == [10]
     assert temperatures(worker.get(device, "?from=2026-11-20T04:57:00Z")) == [299, 298, 297]
     assert temperatures(worker.get(device, "?to=2026-11-20T00:03:00Z&limit=2")) == [2, 1]
+    assert temperatures(worker.get(device)) == [299, 298, 297, 296, 295]
     assert temperatures(worker.get(device, "?limit=1000")) == list(range(299, -1, -1))
     assert len(worker.get(device, "?sensor=")) == 0
     assert len(worker.get(device, "?to=2030-01-01T00:00:00Z")) == 100
@@ -267,7 +269,8 @@ VISITORS: dict[str, dict[str, Any]] = {
 def test_who_has_no_good_certificate_is_refused_everywhere(
     worker: Deployed, visitor: dict[str, Any], method: str, path: str
 ) -> None:
-    answer = worker.ask(visitor, method, path, body=json.dumps(READING).encode() if method == "POST" else None)
+    body = json.dumps(READING).encode() if method == "POST" else None
+    answer = worker.ask(visitor, method, path, body=body, headers={"CF-Connecting-IP": "192.0.2.1"})
 
     assert (answer.status, answer.text()[:18]) == (403, "client certificate")
 

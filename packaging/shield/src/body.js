@@ -35,12 +35,12 @@ async function bytes(request) {
 }
 
 async function limited(stream) {
-  const whole = new Uint8Array(LARGEST);
+  const chunks = [];
   let length = 0;
   for await (const chunk of stream) {
-    if (length + chunk.length > LARGEST) throw new Refusal(413, `body: more than ${LARGEST} bytes`);
-    whole.set(chunk, length);
     length += chunk.length;
+    if (length > LARGEST) throw new Refusal(413, `body: more than ${LARGEST} bytes`);
+    chunks.push(chunk);
   }
-  return whole.subarray(0, length);
+  return new Blob(chunks).bytes();
 }
