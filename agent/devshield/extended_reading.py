@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 COLDEST: Final = -273.15
 HOTTEST: Final = 10_000.0  # °C; beyond any sensor
 NAME_LETTERS: Final = 200  # of a sensor's name, and of a key
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,12})?")
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,20})?")  # str() of a float has up to 17 digits
 
 
 def parse(body: bytes) -> Any:

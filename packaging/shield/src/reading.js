@@ -17,6 +17,10 @@ export function reading(value, now, { coldest, hottest }) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new Refusal(400, `reading: an object is needed, not ${shown(value)}`);
   }
+  const sensor = value.sensor ?? null;
+  if (sensor !== null && !isName(sensor, 0)) {
+    throw new Refusal(400, `sensor: a string of at most ${NAME_LETTERS} letters is needed, not ${shown(sensor)}`);
+  }
   const celsius = number(value.temperature);
   if (Number.isNaN(celsius)) {
     throw new Refusal(400, `temperature: a number is needed, or a string of one, not ${shown(value.temperature)}`);
@@ -30,10 +34,6 @@ export function reading(value, now, { coldest, hottest }) {
   }
   if (time < FIRST) throw new Refusal(400, `time: ${shown(value.time)} is of a clock that was never set`);
   if (time > now + AHEAD_MS) throw new Refusal(400, `time: ${shown(value.time)} is more than a day ahead of here`);
-  const sensor = value.sensor ?? null;
-  if (sensor !== null && !isName(sensor, 0)) {
-    throw new Refusal(400, `sensor: a string of at most ${NAME_LETTERS} letters is needed, not ${shown(sensor)}`);
-  }
   return { time, written: written(value) };
 }
 
