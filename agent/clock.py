@@ -10,6 +10,7 @@ from typing import Final
 from agent import BUILD_EPOCH
 
 SYNCHRONISED: Final = Path("run/systemd/timesync/synchronized")  # touched at each sync, systemd-timesyncd(8)
+SEEN: Final = Path("run/sensor-agent-clock/synchronised")  # by sensor-agent-clock.service, which asks the kernel
 BOOT_ID: Final = Path("proc/sys/kernel/random/boot_id")
 STA_UNSYNC: Final = 0x0040  # linux/timex.h
 _TIMEX_BYTES, _STATUS_OFFSET = 208, 40 if ctypes.sizeof(ctypes.c_long) == 8 else 20
@@ -52,7 +53,7 @@ class Clock:
         since_boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         boot_id: str = "",
     ) -> None:
-        self._synchronised_file = root / SYNCHRONISED
+        self._synchronised_files = (root / SYNCHRONISED, root / SEEN)
         self._ask_kernel = root == Path("/")
         self._trust_any = trust_any
         self._wall = wall
@@ -64,7 +65,8 @@ class Clock:
     def synchronised(self) -> bool:
         """Whether a time daemon has set the clock since boot."""
         if not self._synchronised:
-            self._synchronised = self._synchronised_file.exists() or (self._ask_kernel and kernel_says_synchronised())
+            told = any(file.exists() for file in self._synchronised_files)
+            self._synchronised = told or (self._ask_kernel and kernel_says_synchronised())
         return self._synchronised
 
     def stamp(self) -> Stamp:

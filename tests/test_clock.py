@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent import BUILD_EPOCH
-from agent.clock import BOOT_ID, SYNCHRONISED, Clock, Stamp, kernel_says_synchronised
+from agent.clock import BOOT_ID, SEEN, SYNCHRONISED, Clock, Stamp, kernel_says_synchronised
 
 
 def clock_under(root: Path, *, trust_any: bool = False) -> Clock:
@@ -26,6 +26,13 @@ def test_the_clock_is_trusted_once_a_time_daemon_has_set_it(tmp_path: Path) -> N
     assert not clock.stamp().trusted
     synchronise(tmp_path)
     assert clock.stamp().trusted
+
+
+def test_the_clock_is_trusted_where_the_kernel_was_asked_by_another_service(tmp_path: Path) -> None:
+    (tmp_path / SEEN).parent.mkdir(parents=True)
+    (tmp_path / SEEN).touch()
+
+    assert clock_under(tmp_path).stamp().trusted
 
 
 def test_trust_stays_when_the_file_goes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from agent.cli import DEFAULT_CONFIG
+from agent.clock import SEEN, kernel_says_synchronised
 from agent.config.sections import IdentityConfig, SpoolConfig
 from agent.identity import CREDENTIAL_NAMES
 
@@ -38,7 +39,9 @@ def test_unit_is_accepted_by_systemd(name: str, tmp_path: Path) -> None:
         pytest.skip("systemd-analyze is not installed: apt-get install systemd")
     for unit in UNITS:  # verify looks at the services of timers and paths, and wants a command that is there
         text = (DIRECTORY / unit).read_text(encoding="utf-8")
-        (tmp_path / unit).write_text(text.replace("/usr/bin/sensor-agent", sys.executable), encoding="utf-8")
+        (tmp_path / unit).write_text(
+            re.sub(r"/usr/(?:bin|libexec)/sensor-agent(?:-clock)?", sys.executable, text), encoding="utf-8"
+        )
 
     run = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", tmp_path / name], capture_output=True, text=True, check=False
@@ -76,21 +79,59 @@ def test_root_services_are_locked_up_no_less_than_the_daemon(line: str) -> None:
         assert line in (DIRECTORY / name).read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize(("timesyncd", "relaxed"), [(True, False), (False, True)])
-def test_generator_lets_the_clock_be_asked_only_where_no_timesyncd_is(
-    timesyncd: bool, relaxed: bool, tmp_path: Path
+def test_the_kernel_is_asked_for_the_time_by_a_service_without_a_network() -> None:
+    helper = options((DIRECTORY / "sensor-agent-clock.service").read_text(encoding="utf-8"))
+
+    assert helper["WantedBy"] == ["multi-user.target"]
+    assert helper["ExecStart"][0].split()[1] == f"/{SEEN}"
+    assert helper["RuntimeDirectory"] == [SEEN.parts[1]]
+    assert helper["PrivateNetwork"] == helper["PrivateUsers"] == ["yes"]
+    assert helper["CapabilityBoundingSet"] == [""]
+
+
+def test_the_clock_helper_leaves_its_file_where_the_clock_is_set(tmp_path: Path) -> None:
+    root, script = DIRECTORY.parent, DIRECTORY.parent / "packaging/bin/sensor-agent-clock"
+    text = script.read_text(encoding="utf-8").replace("/usr/share/sensor-agent", str(root))
+
+    with subprocess.Popen([sys.executable, "-I", "-c", text, tmp_path / "set"]) as process:
+        try:
+            process.wait(1.0 if not kernel_says_synchronised() else 10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    assert (tmp_path / "set").exists() == kernel_says_synchronised()
+
+
+@pytest.mark.parametrize(("certificate", "restarts"), [("one", False), ("another", True), (None, True)])
+def test_only_another_certificate_than_the_daemon_has_restarts_it(
+    certificate: str | None, restarts: bool, tmp_path: Path
 ) -> None:
-    script = (DIRECTORY / "sensor-agent.generator").read_text(encoding="utf-8")
-    for directory in ("/usr/lib/systemd", "/lib/systemd"):
-        script = re.sub(rf"(?<= ){directory}(?=[ ;])", f"{tmp_path}{directory}", script)
-    if timesyncd:
-        daemon = tmp_path / "usr/lib/systemd/systemd-timesyncd"
-        daemon.parent.mkdir(parents=True)
-        daemon.touch(mode=0o755)
+    (note,) = re.findall(r"'(umask .*)'", TEXT)
+    unit = (DIRECTORY / "sensor-agent-identity.service").read_text(encoding="utf-8")
+    (condition,) = re.findall(r"^ExecCondition=/bin/sh -c 'sleep 1; (.*)'$", unit, re.MULTILINE)
+    (tmp_path / "sensor.pem").write_text("one")
+    seen = str(tmp_path / "certificate")
+    subprocess.run(
+        ["sh", "-c", note.replace("%d", str(tmp_path)).replace("/run/sensor-agent/certificate", seen)], check=True
+    )
+    (tmp_path / "sensor.pem").unlink()
+    if certificate is not None:
+        (tmp_path / "sensor.pem").write_text(certificate)
 
-    subprocess.run(["sh", "-c", script, "generator", tmp_path / "out"], check=True)
+    run = subprocess.run(
+        ["sh", "-c", condition.replace("/run/sensor-agent/certificate", seen)],
+        env={"PATH": "/usr/bin:/bin", "CERTIFICATE": str(tmp_path / "sensor.pem")},
+        check=False,
+    )
 
-    assert (tmp_path / "out/sensor-agent.service.d/50-clock.conf").exists() == relaxed
+    assert (run.returncode == 0) == restarts
+
+
+def test_no_certificate_is_what_a_daemon_without_one_was_given() -> None:
+    unit = (DIRECTORY / "sensor-agent-identity.service").read_text(encoding="utf-8")
+    defaults = dict(value.split(":", maxsplit=1) for value in OPTIONS["SetCredential"])
+
+    assert f"|| printf {defaults[CREDENTIAL_NAMES[0]]};" in unit
 
 
 @pytest.mark.parametrize(
