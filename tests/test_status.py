@@ -51,7 +51,7 @@ def test_the_shape_is_the_one_that_other_programs_rely_on() -> None:
     assert {name: set(part) for name, part in status.items() if isinstance(part, dict)} == {
         "spool": {
             "pending", "oldest", "set_aside", "dropped", "capacity", "durability", "state", "room_seconds",
-            "drained_seconds",
+            "drained_seconds", "salvage_left",
         },
         "uplink": {
             "state", "since", "failures", "last_ack", "next_try", "posted", "acknowledged", "ambiguous", "last_status",

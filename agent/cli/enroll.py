@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agent.cli import parts
 from agent.cli.issuing import NoToken, add_token, first_issuer, issuer, shield_probe, token, wish
+from agent.cli.progress import Progress, counting_down
 from agent.cli.render import write_json
 from agent.config import Config, load
 from agent.errors import AgentError, Refused, TryLater
@@ -65,7 +66,8 @@ def enroll(args: argparse.Namespace) -> int:
     wanted = wish(config, args.root)
     store = IdentityStore(Path(config.identity.store_dir))
     report = enrollment.Report(watch=show)
-    patience = enrollment.Patience(parts.utc_now, args.wait)
+    progress = Progress()
+    patience = enrollment.Patience(parts.utc_now, args.wait, wait=counting_down(progress, patience_seconds=args.wait))
 
     def make_issuer() -> "Issuer":
         return first_issuer(args, config)

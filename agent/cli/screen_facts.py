@@ -21,7 +21,7 @@ def facts(found: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "spool", _spool(spool, found["clock"]["held"], now)
     yield "", _kept(spool)
     yield "line", _line(found["uplink"], now)
-    yield "clock", "set" if found["clock"]["synchronised"] else "not set yet; readings wait for it"
+    yield "clock", "set" if found["clock"]["synchronised"] else "not set yet"
     yield "identity", _identity(found["identity"])
     if spool.get("flash_bytes_today") is not None:
         yield "flash", _flash(spool)
@@ -36,7 +36,7 @@ def _spool(spool: Mapping[str, Any], held: int, now: datetime) -> str:
     if held:
         words += f"; {held:,} wait for the clock"
     if spool.get("salvage_left"):
-        words += "; more is being read from a damaged file"
+        words += f"; up to {spool['salvage_left']:,} more are in a damaged file and follow"
     if spool.get("drained_seconds"):
         words += f"; delivered in about {spell(spool['drained_seconds'])}"
     return words

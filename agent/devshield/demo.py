@@ -1,5 +1,6 @@
 """The demo: the whole system on this machine, without hardware or an account, told step by step."""
 
+import os
 import shutil
 import signal
 import sys
@@ -13,6 +14,8 @@ from typing import Final
 from agent.devshield.stage import FREEZER, NotHeld, Stage
 from agent.devshield.story import STEPS, tell
 
+DONE_AT: Final = (0.6, 0.6, 1.4, 2.0, 6.0, 6.8, 6.8, 8.0, 9.1)  # seconds from the start to each step's end, as measured
+ERASE: Final = "\r\x1b[K"
 DIM, GREEN, RED, PLAIN = "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 INTRODUCTION: Final = """\
 sensor-agent demo: the real agent on this machine, without hardware and without an account.
@@ -50,13 +53,30 @@ def demo(*, keep: Path | None, seconds: float | None, colour: bool) -> int:
 
 
 def _tell(stage: Stage, paint: Callable[[str, str], str], begun: float) -> None:
-    for number, (title, happened, proves) in enumerate(tell(stage), 1):
+    on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    steps = tell(stage)
+    for number, (title, _) in enumerate(STEPS, 1):
+        if on_terminal:
+            left = seconds_left(number - 1, time.monotonic() - begun)
+            sys.stdout.write(paint(DIM, f"  {number} of {len(STEPS)}: {title}, about {left:.0f} s left"))
+            sys.stdout.flush()
+        try:
+            _, happened, proves = next(steps)
+        finally:
+            sys.stdout.write(ERASE if on_terminal else "")
         sys.stdout.write(
             f"\n{number}. {title} {paint(DIM, f'({time.monotonic() - begun:.1f} s)')}\n"
             f"{paint(GREEN, '  ✓')}  {happened}\n     {paint(DIM, f'proves: {proves}')}\n"
         )
         sys.stdout.flush()
     sys.stdout.write(f"\nAll {len(STEPS)} steps held, in {time.monotonic() - begun:.1f} s.\n")
+
+
+def seconds_left(done: int, gone: float) -> float:
+    """Seconds until the end after `done` steps in `gone` seconds: a machine that was slower so far stays so."""
+    here = DONE_AT[done - 1] if done else 0.0
+    pace = max(1.0, gone / here) if here >= 1.0 else 1.0
+    return pace * (DONE_AT[-1] - here)
 
 
 def _painter(colour: bool) -> Callable[[str, str], str]:  # noqa: FBT001 - private, one caller

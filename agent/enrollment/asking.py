@@ -16,7 +16,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    sleep_using_event,
     stop_after_delay,
     stop_when_event_set,
     wait_random_exponential,
@@ -36,13 +35,19 @@ SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than t
 WRITTEN: Final = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before the code it runs is wrong
 
 
+def quietly(event: Event, seconds: float, _: str) -> None:
+    """Wait for so long, or until the event, and tell nobody why."""
+    event.wait(seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """For how long to try again, and what ends it early."""
+    """For how long to try again, and what ends it early. `wait` is given what ends it, the seconds, and the reason."""
 
     now: Callable[[], datetime]
     wait_seconds: float = 0.0
     stop: Event | None = None
+    wait: Callable[[Event, float, str], None] = quietly
 
 
 def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes | None = None) -> tuple[bytes, bytes]:
@@ -95,18 +100,20 @@ def ask(
         return issued
 
     told: set[str] = set()
+    reason = ""
 
     def tell(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if error is not None and str(error) not in told:
-            told.add(str(error))
-            log.info("enrollment waits", extra={"REASON": str(error)})
+        nonlocal reason
+        reason = str(state.outcome.exception()) if state.outcome else ""
+        if reason not in told:
+            told.add(reason)
+            log.info("enrollment waits", extra={"REASON": reason})
 
     retrying = Retrying(
         retry=retry_if_exception_type(TryLater),
         stop=stop_after_delay(patience.wait_seconds) | stop_when_event_set(event),
         wait=_Wait(patience.wait_seconds),
-        sleep=sleep_using_event(event),
+        sleep=lambda seconds: patience.wait(event, seconds, reason),
         before_sleep=tell,
         reraise=True,
     )

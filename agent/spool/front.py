@@ -12,7 +12,8 @@ class Counts:
     """`oldest` is the UTC second of the oldest pending reading; of the pending ones `held` wait for the clock, and
     `again` are sent once more.
 
-    `trouble` says why the disk refuses; empty when all is well.
+    `trouble` says why the disk refuses; empty when all is well. Up to `salvage_left` more are yet to be read from a
+    damaged file, and are not in `pending`.
     """
 
     pending: int
@@ -22,6 +23,7 @@ class Counts:
     oldest: int | None
     trouble: str
     again: int = 0
+    salvage_left: int = 0
 
 
 def counts(shelf: Shelf, *, trouble: str) -> Counts:
@@ -35,6 +37,7 @@ def counts(shelf: Shelf, *, trouble: str) -> Counts:
         oldest=oldest.seconds if oldest else None,
         trouble=trouble,
         again=shelf.again.count,
+        salvage_left=sum(each.high - each.low + 1 for each in shelf.ranges),
     )
 
 

@@ -82,6 +82,7 @@ def _spool(counts: Counts, config: Config, draining: Backlog | None) -> dict[str
         "state": counts.trouble or "ok",
         "room_seconds": room_seconds(counts.pending, config),
         "drained_seconds": draining and draining.seconds_left,
+        "salvage_left": counts.salvage_left,
     }
 
 
