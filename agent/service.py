@@ -134,6 +134,10 @@ class Service:
         finally:
             self._end()
 
+    def deliver_soon(self) -> None:
+        """There is something new to send. For any thread."""
+        self._uplink.wake.set()
+
     def _wait(self) -> int | None:
         """The next signal, or None when it is time to pet the watchdog."""
         if self._watchdog_seconds is None:

@@ -226,9 +226,9 @@ def test_config_and_root_stand_before_or_after_the_command(where: str) -> None:
     assert (args.config, args.root) == (Path("/a.toml"), Path("/board"))
 
 
-def test_a_command_that_is_not_there_yet_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["spool", "show"])
+        main(["sing"])
     assert ended.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
 

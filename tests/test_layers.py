@@ -21,14 +21,14 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("errors", "events", "reading", "causes", "certificate"),
     (
         *("schedule", "backlog", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
-        "trend",
+        *("trend", "chart"),
     ),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
-        *("journal", "notify", "clock", "device", "lanes"),
+        *("journal", "notify", "clock", "device", "lanes", "control"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
-    ("image", "measurement"),
+    ("image", "measurement", "desk"),
     ("sampler", "flush", "enrollment"),
     ("ticks", "status", "sensors.drivers", "sensors.inventory"),
     ("service", "checks"),
@@ -40,8 +40,8 @@ PURE: Final = (*LAYERS[0], *LAYERS[1])
 PURE_LIBRARY: Final = frozenset(
     {
         *("abc", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "email", "enum"),
-        *("errno", "functools", "hashlib", "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re"),
-        *("string", "struct", "types", "typing", "zlib"),
+        *("errno", "functools", "hashlib", "html", "ipaddress", "itertools", "json", "math", "operator", "re"),
+        *("pathlib", "string", "struct", "types", "typing", "zlib"),
     }
 )
 # `ssl` for PEM to DER only; keys and signatures draw their numbers inside `cryptography`

@@ -22,6 +22,8 @@ FAMILIES: Final = (
     "init",
     "check",
     "status",
+    "history",
+    "spool",
     "shield",
     "demo",
     "completion",

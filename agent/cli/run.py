@@ -7,17 +7,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agent import __version__
+from agent import __version__, desk
 from agent.backlog import Backlog
 from agent.cli import parts
-from agent.cli.progress import Progress, draining
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.clock import Clock
 from agent.config import Config, load
+from agent.control import Control
 from agent.delivery import LineState
 from agent.errors import ConfigError, SpoolError
 from agent.flush import Flush
@@ -26,7 +26,7 @@ from agent.sampler import Sampler
 from agent.service import Parts, Service, block_signals
 from agent.spool import Counts, Spool
 from agent.status import Moment, snapshot
-from agent.status_file import StatusFile
+from agent.status_file import RUN_DIRECTORY, StatusFile
 from agent.ticks import Ticks
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
         def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
             nonlocal backlog
             counts = spool.counts()
-            backlog = backlog.after(counts.pending + counts.salvage_left, time.monotonic())
+            backlog = backlog.after(counts.pending, time.monotonic())
             moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
             return describe(
                 new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
@@ -94,7 +94,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
             log.info("configuration reloaded", extra={"SENSORS": len(new.sensors)})
             return made
 
-        Service(
+        service = Service(
             assemble(config),
             spool,
             flush,
@@ -103,7 +103,17 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
             write_status=status_file.write,
             reload=reload,
             stop=stop,
-        ).run()
+        )
+
+        def answer(question: dict[str, Any], user: int) -> Iterator[dict[str, Any]]:
+            return desk.answer(spool, question, may_change=user in {0, os.geteuid()}, wake=service.deliver_soon)
+
+        control = Control(root / RUN_DIRECTORY, answer)
+        control.start()
+        try:
+            service.run()
+        finally:
+            control.close()
     return 0
 
 
@@ -160,8 +170,7 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         ticks = _ticks(config, root, clock, spool, wait=event.wait)
         begun = time.time()
         taken = ticks.tick(patience=math.inf)
-        with Progress() as progress:
-            flush.drain(draining(spool.counts, event.wait, progress, time.monotonic))
+        flush.drain(event.wait)
         flush.close()
         moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
         status = describe(config, moment, spool.counts(), flush, ticks.sampler, running=False)

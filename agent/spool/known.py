@@ -46,27 +46,17 @@ def known(spool: Spool, since: int, until: int) -> Iterator[list[Known]]:
 
     Raises SpoolError if the file cannot be read.
     """
+    # the past comes last: what a tick moves there meanwhile is seen twice and not never
+    for piece in _stored(spool):
+        yield [each for each in piece if each.seconds is not None and since <= each.seconds <= until]
     for rows in passed(spool, since, until):
         yield [_past(row) for row in rows]
-    for piece in unsent(spool):
-        yield [each for each in piece if each.seconds is not None and since <= each.seconds <= until]
 
 
 def unsent(spool: Spool) -> Iterator[list[Known]]:
-    """What has not been delivered, in pieces: pending, to go once more, set aside. Raises SpoolError."""
-    last, more = 0, True
-    while more:
-        with spool.shelf() as shelf:
-            rows = _stored(shelf, max(last, shelf.departed.floor))
-            here = [_pending(row) for row in rows or shelf.memory.rows if not shelf.departed.has(row.seq)]
-            kept = [] if rows or not shelf.file.is_open else aside.listed(shelf, Chosen())
-        yield here
-        more, last = bool(rows), rows[-1].seq if rows else last
-        yield [_set_aside(each) for each in kept]
-    last = 0
-    while rows := _again(spool, last):
-        yield [replace(_pending(row), where=Where.AGAIN) for row in rows]
-        last = rows[-1].seq
+    """What has not been delivered, in pieces: pending, set aside, to go once more. Raises SpoolError."""
+    for piece in _stored(spool):
+        yield [each for each in piece if each.where is not Where.PAST]
 
 
 def passed(spool: Spool, since: int, until: int) -> Iterator[list[Spooled]]:
@@ -97,6 +87,7 @@ def replay(spool: Spool, since: int, until: int, *, most: int) -> int:
     call again adds the rest.
     """
     added = 0
+    spool.settle()
     for rows in passed(spool, since, until):
         for at in range(0, len(rows), PIECE):
             with spool.shelf() as shelf:
@@ -122,8 +113,21 @@ def _queue(shelf: Shelf, rows: Sequence[Spooled], most: int) -> int:
     return added
 
 
-def _stored(shelf: Shelf, last: int) -> list[Row]:
-    return shelf.file.rows("seq > ? ORDER BY seq LIMIT ?", last, PIECE) if shelf.file.is_open else []
+def _stored(spool: Spool) -> Iterator[list[Known]]:
+    """What lies in the queue, what was set aside, and what goes once more."""
+    last, more = 0, True
+    while more:
+        with spool.shelf() as shelf:
+            rows = shelf.file.rows("seq > ? ORDER BY seq LIMIT ?", last, PIECE) if shelf.file.is_open else []
+            here = [_queued(row, gone=shelf.departed.has(row.seq)) for row in rows or shelf.memory.rows]
+            kept = [] if rows or not shelf.file.is_open else aside.listed(shelf, Chosen())
+        yield here
+        more, last = bool(rows), rows[-1].seq if rows else last
+        yield [_set_aside(each) for each in kept]
+    last = 0
+    while rows := _again(spool, last):
+        yield [replace(_queued(row, gone=False), where=Where.AGAIN) for row in rows]
+        last = rows[-1].seq
 
 
 def _again(spool: Spool, last: int) -> list[Row]:
@@ -138,10 +142,11 @@ def _between(rows: Sequence[Spooled], since: int, until: int) -> list[Spooled]:
     return [row for row in rows if since <= row.reading.unix_seconds <= until]
 
 
-def _pending(row: Row) -> Known:
+def _queued(row: Row, *, gone: bool) -> Known:
+    """`gone`: it was delivered, and the next tick's commit moves it to the past."""
     if row.boot:
         return Known(Where.HELD, row.seq, row.sensor, None, row.milli)
-    return Known(Where.PENDING, row.seq, row.sensor, row.seconds, row.milli)
+    return Known(Where.PAST if gone else Where.PENDING, row.seq, row.sensor, row.seconds, row.milli)
 
 
 def _set_aside(each: Aside) -> Known:

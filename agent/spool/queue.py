@@ -192,6 +192,12 @@ class Spool:
             self._salvage_all()
             return waiting.forget_boots(self._shelf, current)
 
+    def settle(self) -> None:
+        """Commit what has left since the last tick, so that it is of the past: for a person, and not on a tick."""
+        with self._lock:
+            if self._shelf.owing:
+                self._commit(claim=max(self._shelf.next_seq, self._shelf.state.next_seq))
+
     def gaps(self) -> list[Gap]:
         """Why readings are missing, oldest first; the last thousand reasons."""
         with self._lock:

@@ -1,0 +1,151 @@
+"""The control channel: a Unix socket in the run directory, by which commands ask the daemon for what only it can open.
+
+One question at a time: one line of JSON in, lines of JSON out, the last of which says `done` or `error`. Whoever asks is
+told by the kernel (SO_PEERCRED, unix(7)), not by what it says. One thread serves it, asleep until somebody calls.
+"""
+
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from agent.errors import AgentError, TryLater
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "control"
+QUESTION_BYTES: Final = 64 << 10
+PATIENCE_SECONDS: Final = 60.0  # with a peer that neither speaks nor listens
+BACKLOG: Final = 8
+
+Line = dict[str, Any]
+Answer = Callable[[Line, int], Iterable[Line]]  # a question and the user number of who asks
+
+
+class Gone(AgentError):
+    """The daemon ended in the middle of its answer."""
+
+    exit_code = 75
+
+
+class Told(AgentError):
+    """What the daemon said instead of an answer."""
+
+    def __init__(self, line: Mapping[str, Any]) -> None:
+        super().__init__(str(line["error"]), hint=str(line.get("hint", "")))
+        self.exit_code = int(line.get("exit_code", 1))  # type: ignore[misc]  # of the error that was raised there
+
+
+class Control(threading.Thread):
+    """Serves the socket until closed. One that cannot be made costs the commands, not the daemon."""
+
+    def __init__(self, directory: Path, answer: Answer) -> None:
+        super().__init__(name="control", daemon=True)
+        self._directory, self._answer = directory, answer
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+
+    def run(self) -> None:
+        """Accept until the socket is shut down."""
+        try:
+            self._listen()
+        except OSError as error:
+            extra = {"FILE": str(self._directory / NAME), "ERROR": str(error)}
+            log.warning(
+                "control socket cannot be made: history and spool commands wait for a stopped daemon", extra=extra
+            )
+            return
+        with suppress(OSError), self._socket:  # shut down
+            while True:
+                peer, _ = self._socket.accept()
+                with closing(peer), suppress(OSError):  # the peer has gone
+                    peer.settimeout(PATIENCE_SECONDS)
+                    self._serve(peer)
+
+    def close(self) -> None:
+        """End it; an answer under way is cut short."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            (self._directory / NAME).unlink()
+
+    def _listen(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        (self._directory / NAME).unlink(
+            missing_ok=True
+        )  # of a daemon that was killed; the spool's lock keeps out a second
+        with short(self._directory) as directory:
+            self._socket.bind(f"{directory}/{NAME}")
+        (self._directory / NAME).chmod(0o666)  # whatever the umask; who may do what is decided by who asks
+        self._socket.listen(BACKLOG)
+
+    def _serve(self, peer: socket.socket) -> None:
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, user, _ = struct.unpack("3i", credentials)
+        with peer.makefile("rwb") as stream:
+            try:
+                question = json.loads(stream.readline(QUESTION_BYTES))
+                if not isinstance(question, dict):
+                    raise ValueError("no object")  # noqa: TRY004, TRY301 - answered like other nonsense
+            except ValueError as error:
+                stream.write(_line({"error": f"the question is no JSON object: {error}", "exit_code": 2}))
+                return
+            try:
+                for line in self._answer(question, user):
+                    stream.write(_line(line))
+            except AgentError as error:
+                stream.write(_line({"error": str(error), "hint": error.hint, "exit_code": error.exit_code}))
+
+
+def ask(directory: Path, question: Line) -> Iterator[Line]:
+    """The daemon's answer, a line at a time; raises Told, or Gone if it stops before its end.
+
+    Raises FileNotFoundError or ConnectionRefusedError at once if no daemon listens, TryLater if it may not be asked.
+    """
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    peer.settimeout(PATIENCE_SECONDS)
+    try:
+        with short(directory) as near:
+            peer.connect(f"{near}/{NAME}")
+    except BaseException as error:
+        peer.close()
+        if isinstance(error, PermissionError):
+            raise TryLater(f"the daemon may not be asked: {directory / NAME}: {error}", hint="sudo") from error
+        raise
+    return _answer(peer, question)
+
+
+def _answer(peer: socket.socket, question: Line) -> Iterator[Line]:
+    last: Line = {}
+    with closing(peer), peer.makefile("rwb") as stream:
+        try:
+            stream.write(_line(question))
+            stream.flush()
+            for raw in stream:
+                last = json.loads(raw)
+                if "error" in last:
+                    raise Told(last)
+                yield last
+        except (OSError, ValueError) as error:
+            raise Gone(f"the daemon's answer broke off: {error}", hint="sensor-agent status") from error
+    if not last.get("done"):
+        raise Gone("the daemon ended in the middle of its answer", hint="sensor-agent status")
+
+
+@contextmanager
+def short(directory: Path) -> Iterator[str]:
+    """A path to the directory that fits into a socket's address, whose limit is 108 bytes (unix(7))."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _line(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
