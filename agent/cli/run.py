@@ -14,6 +14,7 @@ from typing import Any
 from agent import __version__, desk
 from agent.backlog import Backlog
 from agent.cli import parts
+from agent.cli.progress import Progress, draining
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.clock import Clock
 from agent.config import Config, load
@@ -65,7 +66,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
         def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
             nonlocal backlog
             counts = spool.counts()
-            backlog = backlog.after(counts.pending, time.monotonic())
+            backlog = backlog.after(counts.pending + counts.salvage_left, time.monotonic())
             moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
             return describe(
                 new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
@@ -170,7 +171,8 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         ticks = _ticks(config, root, clock, spool, wait=event.wait)
         begun = time.time()
         taken = ticks.tick(patience=math.inf)
-        flush.drain(event.wait)
+        with Progress() as progress:
+            flush.drain(draining(spool.counts, event.wait, progress, time.monotonic))
         flush.close()
         moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
         status = describe(config, moment, spool.counts(), flush, ticks.sampler, running=False)
