@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot alerts fuzz-shield
+.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fleet alerts fuzz-shield
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -46,10 +46,13 @@ interop: $(READY) ## the agent against the Workers runtime, nginx, Caddy and Jav
 
 fuzz-shield: $(READY) ## every route of the deployable Worker, fuzzed from its OpenAPI description; three minutes
 	@.ci/interop-needs build/interop
-	@FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(VENV)/bin/pytest -s tests/interop/interop_worker_fuzz.py
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(VENV)/bin/pytest -s tests/interop/interop_worker_fuzz.py
 
 alerts: ## the example alerts, played by promtool; needs prometheus (Debian), or PROMTOOL=…
 	@cd packaging/monitoring && $(or $(PROMTOOL),promtool) check rules alerts.yml && $(or $(PROMTOOL),promtool) test rules alerts_test.yml
+
+fleet: $(READY) ## ten thousand agents through an hour's outage of their shield, on a virtual clock; about two minutes
+	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m fleet.outage $(or $(AGENTS),10000)
 
 powercuts-simulated: $(READY) ## ten thousand power cuts of a recorded spool, beside settings that lose; a minute and a half
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.survey $(or $(CUTS),10000)

@@ -9,6 +9,7 @@ caddy      403 for who shows nothing; what does not verify ends in a TLS alert
 import contextlib
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,7 +39,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/nginx.log;
 events {{}}
 http {{
-    access_log off;
+    access_log {directory}/access.log;
     client_body_temp_path {directory}/temp-body;
     proxy_temp_path {directory}/temp-proxy;
     fastcgi_temp_path {directory}/temp-fastcgi;
@@ -163,6 +164,10 @@ class Edges:
             return "tls"
         finally:
             to.close()
+
+    def answered(self) -> list[str]:
+        """The statuses that nginx has passed on, in their order."""
+        return re.findall(r'" ([0-9]{3}) ', (self._directory / "access.log").read_text())
 
     def revoke(self, serials: Sequence[int]) -> None:
         """Put those certificates on the list that nginx reads; in force for each new connection when this returns."""

@@ -115,19 +115,23 @@ def test_a_client_cannot_say_itself_who_it_is(world: World) -> None:
     assert {**READING, "temperature": "-1"} not in world.worker.get(fingerprint(victim))
 
 
-def test_the_agent_delivers_to_it(tmp_path: Path) -> None:
+def test_the_agent_delivers_its_backlog_in_batches_and_what_comes_then(tmp_path: Path) -> None:
     with Rig(tmp_path, sensors=FREEZER_TABLE) as rig, deployed.run(tmp_path / "worker") as worker:
         authority = Authority.open(tmp_path / "shield")
         server = tmp_path / "shield/server.pem", tmp_path / "shield/server-key.pem"
         with edges.run(tmp_path / "edges", worker.behind_edge, authority, server) as fence:
             rig.configure(FREEZER_TABLE, shield=fence.url("strict"))
+            rig.start()
+            rig.until(lambda: rig.status().get("spool", {"pending": 0})["pending"] >= 4)
             rig.enroll()
             who = json.loads(rig.run("identity", "show", "--json").stdout)["fingerprint_sha256"]
-            rig.start()
-            rig.until(lambda: worker.count(who) >= 3)
+            rig.until(lambda: worker.count(who) >= 6)
             rig.until(lambda: rig.line() == "online")
+            answered = fence.answered()
 
         listed = worker.get(who, "?limit=1000")
     times = [each["time"] for each in listed]
     assert times == sorted(set(times), reverse=True)
     assert {each["temperature"] for each in listed} == {"-18"}
+    assert {"201", "207"} <= set(answered)
+    assert len(answered) < len(listed)
