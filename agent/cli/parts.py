@@ -73,6 +73,17 @@ def _uplink(where: Target, pair: tuple[str, str]) -> "Uplink":
     return Uplink(where, pair)
 
 
+def backoff(config: Config) -> Backoff:
+    """When to try again, and how fast a backlog leaves: in single POSTs a sensor's reading is a request."""
+    usual = sum(1 / sensor.interval_seconds for sensor in config.sensors)  # requests a second
+    often = config.uplink.catch_up * usual
+    return Backoff(
+        cap=config.uplink.max_backoff_seconds,
+        pace=config.uplink.min_interval_seconds,
+        catch_up=1 / often if often else 0.0,
+    )
+
+
 def plan(config: Config, root: Path) -> Plan:
     """How to deliver."""
     device = device_name(config.device.name, root)
@@ -89,7 +100,7 @@ def plan(config: Config, root: Path) -> Plan:
         files=lambda: identity_files(config),
         body=body,
         key=lambda seq: f"{device}-{seq}",
-        backoff=Backoff(cap=config.uplink.max_backoff_seconds, pace=config.uplink.min_interval_seconds),
+        backoff=backoff(config),
         live_first=config.uplink.live_first,
         here=board(root),
     )

@@ -27,6 +27,10 @@ def _host_and_port(url: str) -> str | None:
     return None if named or not url else "must have a host name or address, and a port of 1 to 65535 if any"
 
 
+def _none_or_more(value: float) -> str | None:
+    return None if value == 0 or 1.1 <= value <= 1000 else "must be 0, or between 1.1 and 1000"
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
     """An empty name means `rpi-<serial>`, else `host-<hash of machine-id>`."""
@@ -43,6 +47,7 @@ class UplinkConfig:
     timeout_seconds: float = key(20.0, between(0.1, 600))
     min_interval_seconds: float = key(1.05, between(0, 3600))  # Workers KV takes one write a second per key
     max_backoff_seconds: float = key(300.0, between(0.1, 86400))
+    catch_up: float = key(0.0, _none_or_more)  # for fleets: times the requests of a normal day
     live_first: bool = key(default=False)
     temperature_as: str = key("string", one_of("string", "number"))  # the tutorial's Worker refuses the number 0
     extra_fields: tuple[str, ...] = key((), each(one_of("sensor", "device", "seq")))

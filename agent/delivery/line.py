@@ -8,6 +8,7 @@ from agent.delivery.answer import Answer, Verdict
 
 SLOWEST: Final = 60.0  # seconds between POSTs that an endpoint can slow us down to by refusing
 SLOWER: Final = 1.5  # after a refusal that was about the pace
+OUTAGE_SECONDS: Final = 60.0  # what a line that was down for longer has behind it is a backlog
 FASTER: Final = 0.94  # of what is above the configured pace, at each acknowledgement: half of it after 11
 
 
@@ -22,16 +23,20 @@ class LineState(StrEnum):
     UNENROLLED = "unenrolled"
 
 
+DOWN: Final = {LineState.BACKOFF, LineState.HOLD, LineState.MISDIRECTED}
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Waiting rule in seconds: `cap` bounds the wait after a passing fault, three caps that after a refusal.
 
-    `pace` is the least time between two POSTs.
+    `pace` is the least time between two POSTs, `catch_up` that while the backlog of an outage leaves.
     """
 
     cap: float = 300.0
     first: float = 1.0
     pace: float = 1.05
+    catch_up: float = 0.0
 
     def delay(self, failures: int, *, jitter: float) -> float:
         """Full jitter: uniform over 0 … min(cap, first·2ⁿ), so a fleet does not come back as one wave."""
@@ -58,6 +63,7 @@ class Line:
     `failures` counts unacknowledged answers in a row. `interval` is the time between POSTs that the endpoint has
     brought us to, if longer than the configured pace; `hurried`: since the last acknowledgement it has answered
     429, or 500 where a pace is configured: Workers KV takes a write a second, and the Worker says 500 to the second.
+    `returning`: it was down, and what has gathered meanwhile has not all left.
     """
 
     state: LineState = LineState.IDLE
@@ -66,6 +72,7 @@ class Line:
     not_before: float = 0.0
     interval: float = 0.0
     hurried: bool = False
+    returning: bool = False
 
     def may_post(self, now: float) -> bool:
         """Whether pacing and back-off allow a POST at `now`."""
@@ -83,8 +90,10 @@ class Line:
             case Verdict.ACK:
                 # 429 and 500 that vanish when asked more slowly were about the pace
                 interval = backoff.slower(interval) if self.hurried else backoff.faster(interval)
-                after = self._enter(LineState.ONLINE, now, failures=0, not_before=max(now, sent + interval))
-                return replace(after, interval=interval, hurried=False)
+                returning = self.returning or (self.state in DOWN and now - self.since >= OUTAGE_SECONDS)
+                gap = max(interval, backoff.catch_up) if returning else interval
+                after = self._enter(LineState.ONLINE, now, failures=0, not_before=max(now, sent + gap))
+                return replace(after, interval=interval, hurried=False, returning=returning)
             case Verdict.REJECT:
                 state = LineState.ONLINE
             case Verdict.RETRY if answer.stale and self.failures == 0:
@@ -102,6 +111,10 @@ class Line:
         not_before = max(now + wait, sent + interval)
         after = self._enter(state, now, failures=self.failures + 1, not_before=not_before)
         return replace(after, interval=interval, hurried=hurried)
+
+    def caught_up(self) -> "Line":
+        """Nothing waits any more."""
+        return replace(self, returning=False) if self.returning else self
 
     def blocked(self, now: float, state: LineState) -> "Line":
         """No usable certificate: nothing is sent until the files change."""

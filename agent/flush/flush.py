@@ -80,6 +80,7 @@ class Flush:
             return self.line.not_before
         spooled = self._outbox.next(now, live_first=self._plan.live_first)
         if spooled is None:
+            self.line = self.line.caught_up()
             return FOREVER
         body = self._plan.body(spooled)
         answer = self._uplink.post(body, key=self._plan.key(spooled.seq))
