@@ -1,4 +1,6 @@
-"""What delivery costs: readings per CPU-second, bytes on the wire, a new connection. Prints, asserts nothing.
+"""What delivery costs: readings per CPU-second, bytes on the wire, a new connection; singly and in batches.
+
+Prints, asserts nothing but that all arrived.
 
 python tests/bench/bench_line.py [READINGS]
 
@@ -7,6 +9,7 @@ The server is another process: its CPU does not count. All ways are measured in 
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -26,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 from net.namespace import bring_up, enter_own_network
 
 from agent import pem, reading
-from agent.delivery import Backoff
+from agent.delivery import Backoff, item
 from agent.devshield.authority import open_or_create
 from agent.flush import Flush, Plan
 from agent.reading import Reading
@@ -34,6 +37,7 @@ from agent.spool import Limits, Spool, Spooled
 from agent.uplink import Target, Uplink
 
 ROUNDS = 3
+DAYS = (1, 2, 6)
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -46,10 +50,19 @@ class Cost:
     packets: float
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Of a backlog: how many requests it took, and the seconds with and without the waits for the pace."""
+
+    requests: int
+    seconds: float
+    busy: float
+
+
 @contextmanager
-def shield(directory: Path) -> Iterator[dict[str, Any]]:
+def shield(directory: Path, api: str) -> Iterator[dict[str, Any]]:
     """A development shield in a process of its own."""
-    command = [sys.executable, "-m", "agent", "shield", "serve", "--json", "--dir", str(directory)]
+    command = [sys.executable, "-m", "agent", "shield", "serve", "--json", "--api", api, "--dir", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -91,9 +104,89 @@ def repeat(times: int, work: Callable[[int], object]) -> None:
         work(number)
 
 
+def every_root(file: Path, authority: Path) -> Path:
+    """What a device that pins nothing has: every root, and this one."""
+    file.write_bytes((BUNDLE.read_bytes() if BUNDLE.exists() else b"") + authority.read_bytes())
+    return file
+
+
 def body_of(number: int) -> bytes:
     """The bytes of a reading."""
     return reading.body(Reading("freezer", number % 90_000, 1_795_000_000 + number), temperature_as="string")
+
+
+def backlog(directory: Path, readings: int) -> Spool:
+    """A spool of its own with so many readings of one sensor, one a minute."""
+    spool = Spool(directory / f"{time.monotonic_ns()}.db", limits=Limits(max_readings=20_000))
+    spool.append([Reading("freezer", n % 90_000, 1_795_000_000 + 60 * n) for n in range(readings)])
+    return spool
+
+
+class Device:
+    """One that delivers to a shield; all that a bench wants of it."""
+
+    def __init__(self, directory: Path, target: Target, shown: tuple[str, str]) -> None:
+        self.directory, self.target, self.shown = directory, target, shown
+
+    def flush(self, spool: Spool, pace: float, monotonic: Callable[[], float]) -> Flush:
+        """The daemon's way, connected and with its first reading sent, as in a daemon that has run for a while."""
+        plan = Plan(
+            lambda files: Uplink(self.target, files),
+            lambda: self.shown,
+            body,
+            f"device-{time.monotonic_ns()}-{{}}".format,
+            Backoff(pace=pace),
+        )
+        flush = Flush(spool, plan, monotonic=monotonic, wall=time.time, jitter=lambda: 0.0)
+        flush.step()
+        return flush
+
+    def drained(self, count: int) -> Cost:
+        """A backlog, as fast as it goes."""
+        with backlog(self.directory, count + 1) as spool:
+            flush = self.flush(spool, 0.0, time.monotonic)
+
+            def all_of_it() -> None:
+                while flush.step() != math.inf:
+                    pass
+
+            cost = measured(count, all_of_it)
+            assert spool.counts().pending == 0, flush.delivered
+            flush.close()
+        return cost
+
+    def in_ticks(self, count: int, size: int, *, gzip: bool) -> Cost:
+        """So many readings at once, by the uplink alone."""
+        line = Uplink(self.target, self.shown)
+        run = time.monotonic_ns()
+
+        def one(number: int) -> None:
+            numbers = range(number * size, (number + 1) * size)
+            answer = line.post_batch([item(body_of(n), f"{run}-{n}") for n in numbers], gzip=gzip)
+            assert len(answer.results) == size, answer
+
+        one(1_000_000)
+        cost = measured(count, lambda: repeat(count // size, one))
+        line.close()
+        return cost
+
+    def paced(self, count: int) -> Drain:
+        """A backlog at the usual pace, whose waits are counted and not waited for."""
+        skipped = 0.0
+
+        def monotonic() -> float:
+            return time.monotonic() + skipped
+
+        with backlog(self.directory, count) as spool:
+            begun, at = time.monotonic(), monotonic()
+            flush = self.flush(spool, 1.05, monotonic)
+            requests, again = 1, flush.line.not_before
+            while again != math.inf:
+                skipped += max(0.0, again - monotonic())
+                again, requests = flush.step(), requests + 1
+            assert spool.counts().pending == 0, flush.delivered
+            flush.close()
+            return Drain(requests - 1, monotonic() - at, time.monotonic() - begun)
 
 
 def main() -> None:
@@ -105,25 +198,19 @@ def main() -> None:
         bring_up("lo")
     print(f"machine      {os.cpu_count()} cores, Python {sys.version.split()[0]}, requests {requests.__version__},")
     print(f"             load {os.getloadavg()[0]:.1f}; {count} readings a round, medians of {ROUNDS} rounds")
-    with tempfile.TemporaryDirectory() as directory, shield(Path(directory)) as where:
-        shown = pair(Path(directory))
-        roots = BUNDLE.read_bytes() if BUNDLE.exists() else b""
-        bundle = Path(directory) / "bundle.pem"  # what a device that pins nothing has: every root, and this one
-        bundle.write_bytes(roots + Path(where["ca_file"]).read_bytes())
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        shield(Path(directory) / "tutorial", "tutorial") as where,
+        shield(Path(directory) / "extended", "extended") as offers,
+    ):
+        shown = pair(Path(directory) / "tutorial")
+        bundle = every_root(Path(directory) / "bundle.pem", Path(where["ca_file"]))
         target = Target(where["shield"], str(bundle), 20.0)
-
-        def drained() -> Cost:
-            with Spool(Path(directory) / f"{time.monotonic()}.db", limits=Limits(max_readings=20_000)) as spool:
-                spool.append([Reading("freezer", n % 90_000, 1_795_000_000 + n) for n in range(count)])
-                plan = Plan(
-                    lambda files: Uplink(target, files), lambda: shown, body, "device-{}".format, Backoff(pace=0)
-                )
-                flush = Flush(spool, plan, monotonic=time.monotonic, wall=time.time, jitter=lambda: 0.0)
-                flush.step()  # the connection is made, as it is for a reading of a running daemon
-                cost = measured(count - 1, lambda: repeat(count - 1, lambda _: flush.step()))
-                assert spool.counts().pending == 0, flush.delivered
-                flush.close()
-            return cost
+        singly = Device(Path(directory), target, shown)
+        bundle2 = every_root(Path(directory) / "bundle2.pem", Path(offers["ca_file"]))
+        in_batches = Device(
+            Path(directory), Target(offers["shield"], str(bundle2), 20.0), pair(Path(directory) / "extended")
+        )
 
         def posted() -> Cost:
             line = Uplink(target, shown)
@@ -168,14 +255,21 @@ def main() -> None:
             return measured(30, lambda: repeat(30, one))
 
         ways = {
-            "the daemon's way, spool included": drained,
+            "the daemon's way, spool included": lambda: singly.drained(count),
+            "the same in batches of 500, gzip": lambda: in_batches.drained(count),
             "its uplink alone": posted,
+            "a tick of 8 in one batch, gzip": lambda: in_batches.in_ticks(count // 8 * 8, 8, gzip=True),
+            "a tick of 8 in one batch, as it is": lambda: in_batches.in_ticks(count // 8 * 8, 8, gzip=False),
+            "500 in one batch, gzip": lambda: in_batches.in_ticks(count // 500 * 500, 500, gzip=True),
+            "500 in one batch, as it is": lambda: in_batches.in_ticks(count // 500 * 500, 500, gzip=False),
             "requests.Session.post": session,
             "requests.post": each_anew,
             "its uplink, a new connection for each": reconnected,
         }
         rounds = [{name: way() for name, way in ways.items()} for _ in range(ROUNDS)]
+        days = [(days, singly.paced(1440 * days), in_batches.paced(1440 * days)) for days in DAYS]
     report(rounds, own_network=own_network)
+    report_drains(days)
 
 
 def report(rounds: list[dict[str, Cost]], *, own_network: bool) -> None:
@@ -189,6 +283,16 @@ def report(rounds: list[dict[str, Cost]], *, own_network: bool) -> None:
         print(f"{name:<40}{1 / cpu:20,.0f}{cpu * 1000:9.2f}{on_wire}")
     if not own_network:
         print("bytes and packets: only as root, in a network namespace of its own")
+
+
+def report_drains(days: list[tuple[int, Drain, Drain]]) -> None:
+    """How long a backlog takes at the pace of 1.05 s, the waits counted and not waited for."""
+    print(f"\n{'backlog at a pace of 1.05 s':<40}{'requests':>20}{'minutes':>9}{'of them without waits, s':>27}")
+    for number, single, batched in days:
+        for name, drain in (("singly", single), ("in batches", batched)):
+            print(
+                f"{f'{number * 1440:,} readings {name}':<40}{drain.requests:20,}{drain.seconds / 60:9.2f}{drain.busy:27.2f}"
+            )
 
 
 def body(spooled: Spooled) -> bytes:
