@@ -483,6 +483,12 @@ def _(patient: Patient) -> None:
     patient.key.chmod(0o644)
 
 
+@case("issuer: enroll.zone_id is empty, and Cloudflare's API signs for a zone")
+def _(patient: Patient) -> None:
+    patient.cert.unlink()
+    patient.values |= {"zone_id": "", "issuer_url": "https://api.cloudflare.com/client/v4"}
+
+
 @case("token: none at …and this device has no certificate")
 def _(patient: Patient) -> None:
     patient.cert.unlink()

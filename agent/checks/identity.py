@@ -20,13 +20,17 @@ STAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
-    """What the configuration says of certificates. `wants_token`: the issuer signs nothing without one."""
+    """What the configuration says of certificates. `wants_token`: the issuer signs nothing without one.
+
+    `zone_token`: it is one for a whole zone; `zone_missing`: the issuer wants to know which, and nobody has said it.
+    """
 
     able: bool
     validity_days: int
     token_file: Path
     wants_token: bool
     zone_token: bool
+    zone_missing: bool
 
 
 def identity(found: Identity, how: Issuing, *, now: datetime, exposed: str | None) -> Iterator[Check]:
@@ -56,6 +60,9 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
     """The issuer's token: there when it is needed, private, and gone when it is not."""
     file = how.token_file
     needed = found.state not in {IdentityState.ACTIVE, IdentityState.BROKEN}
+    if needed and how.zone_missing:
+        saw = "enroll.zone_id is empty, and Cloudflare's API signs for a zone"
+        yield fail("issuer", saw, 'put zone_id = "…" below [enroll]; the zone\'s overview page shows it')
     try:
         mode = file.stat().st_mode & 0o777
     except FileNotFoundError:

@@ -109,9 +109,10 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: str | Non
         token_file=Path(enroll.token_file),
         wants_token=enroll.issuer in {"cloudflare", "est"},
         zone_token=enroll.issuer == "cloudflare" and bool(enroll.zone_id),
+        zone_missing=enroll.issuer == "cloudflare" and not enroll.zone_id and "//api.cloudflare.com/" in enroll.url,
     )
-    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed)
     yield from identities.token(found, how)
+    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed)
     store = Path(config.identity.store_dir)
     yield from identities.under_way(store, root)
     for path in (store, Path(config.identity.cert_file).parent):
@@ -163,6 +164,8 @@ def _line(each: Check) -> str:
 
 
 def _sum(found: list[Check]) -> str:
-    """The last line, for whoever is on the phone."""
+    """The last lines, for whoever is on the phone: how many, and where to begin."""
     count = Counter(each.result for each in found)
-    return f"{len(found)} lines: {count['fail']} FAIL, {count['warn']} WARN\n"
+    first = next((each for result in ("fail", "warn") for each in found if each.result == result), None)
+    begin = f"  next: {first.fix}\n" if first else ""
+    return f"{len(found)} lines: {count['fail']} FAIL, {count['warn']} WARN\n{begin}"

@@ -85,6 +85,8 @@ def enroll(args: argparse.Namespace) -> int:
                 force=args.force,
                 probe=shield_probe(config),
             )
+    if not args.json:
+        sys.stderr.write(f"  next: sensor-agent {'enroll' if args.dry_run else 'status'}\n")
     return 0
 
 

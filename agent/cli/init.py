@@ -111,6 +111,10 @@ def lines(
     else:
         yield "# url is in a file of conf.d"
     yield ""
+    yield "[enroll]"
+    yield "# who signs this device's certificate: Cloudflare's API, which wants the zone's id, or another (see the example)"
+    yield '#zone_id = ""'
+    yield ""
     yield "# What was found. A name is yours to choose; it is what a reading is called."
     if not here:
         yield "# No sensor was found: wire one and say `sensor-agent probe`, which prints tables for here."

@@ -13,7 +13,7 @@ from agent.cli import parts
 from agent.config import Config
 from agent.delivery import Verdict
 from agent.device import board, device_name
-from agent.errors import Refused
+from agent.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from agent.enrollment import Credentials, Probe, Wish
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ZONE_ID: Final = 'put zone_id = "…" below [enroll]; the zone\'s overview page shows it'
 TOKEN_LIMIT: Final = 8192  # bytes; a token is a line, not a file
 
 
@@ -75,6 +76,8 @@ def issuer(
         case "manual":
             return manual.ManualIssuer()
         case _:
+            if not enroll.zone_id and "://api.cloudflare.com/" in url:
+                raise ConfigError("enroll.zone_id: is empty, and Cloudflare's API signs for a zone", hint=ZONE_ID)
             return cloudflare.CloudflareIssuer(
                 url=url, zone_id=enroll.zone_id, ca_file=ca_file, token=secret, pair=pair, proxy=proxy, wait=wait
             )

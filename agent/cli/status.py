@@ -43,8 +43,10 @@ def status(args: argparse.Namespace) -> int:
     if args.watch:
         from agent.cli.status_watch import watch
 
-        return EXIT.get(watch(lambda: seen(args.root, _now()), _form(as_json=args.json), every=WATCH_SECONDS), 2)
-    found = seen(args.root, _now())
+        return EXIT.get(
+            watch(lambda: seen(args.root, _now(), args.config), _form(as_json=args.json), every=WATCH_SECONDS), 2
+        )
+    found = seen(args.root, _now(), args.config)
     sys.stdout.write(_form(as_json=args.json)(found))
     return EXIT.get(found["state"], 2)
 

@@ -18,14 +18,19 @@ class NoStatus(AgentError):
     exit_code = 2
 
 
-def seen(root: Path, now: datetime) -> dict[str, Any]:
-    """The last status, judged at `now`. Raises NoStatus if there is none that can be read."""
+def seen(root: Path, now: datetime, config: Path | None = None) -> dict[str, Any]:
+    """The last status, judged at `now`. Raises NoStatus if there is none that can be read; where the file `config` is
+    missing, with what makes it: a unit without one does not start, and does not say so.
+    """
     try:
         found = status_file.read(root)
     except (OSError, ValueError) as error:
         raise NoStatus(f"the status cannot be read: {error}", hint="systemctl status sensor-agent") from error
     if found is None:
-        raise NoStatus("no daemon has run since boot", hint="systemctl start sensor-agent (or: sensor-agent run)")
+        fix = "systemctl start sensor-agent (or: sensor-agent run)"
+        if config and not config.exists():
+            fix = "sudo sensor-agent init --url URL"
+        raise NoStatus("no daemon has run since boot", hint=fix)
     last, alive = found
     return judged(last, now, alive=alive)
 

@@ -36,7 +36,7 @@ store_dir = "{home}/identity"
 [enroll]
 issuer = "{issuer}"
 url = "{issuer_url}"
-zone_id = "zone"
+zone_id = "{zone_id}"
 token_file = "{home}/token"
 [spool]
 path = "{spool}"
@@ -56,7 +56,13 @@ class Patient:
         self.cert, self.key = home / "certs/sensor.pem", home / "private/sensor-key.pem"
         self.store, self.token, self.spool = home / "identity", home / "token", home / "state/spool.db"
         self.values = {"name": NAME, "url": shield.url, "ca_file": str(shield.ca_file), "issuer": "cloudflare"}
-        self.values |= {"issuer_url": shield.api_url, "home": str(home), "spool": str(self.spool), "proxy": ""}
+        self.values |= {
+            "issuer_url": shield.api_url,
+            "home": str(home),
+            "spool": str(self.spool),
+            "proxy": "",
+            "zone_id": "zone",
+        }
         self.sensors = ONE_WIRE + I2C
         for directory in (self.cert.parent, self.key.parent, self.spool.parent):
             directory.mkdir(parents=True)
