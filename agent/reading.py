@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 LATEST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that four digits can name
+AHEAD_SECONDS: Final = 3600  # a stamp further ahead than this was of a wrong clock, and binds nobody
 MILLI_LIMIT: Final = 10_000_000  # ±10,000 °C: beyond any sensor, well within a JSON double
 
 
@@ -50,6 +51,15 @@ def milli(celsius: float) -> int:
     if not math.isfinite(celsius):
         raise ValueError(f"{celsius} is no temperature")
     return round(celsius * 1000)
+
+
+def stamped_after(second: int, floor: int) -> int:
+    """The second that a reading of this `second` is stamped with: above `floor`, the sensor's one before.
+
+    Strictly increasing stamps heal a clock that is set back by a little. Where it had been hours or years ahead they
+    would make every later stamp untrue as well, for as long as it was ahead; there the order is broken, once.
+    """
+    return second if floor - second > AHEAD_SECONDS else max(second, floor + 1)
 
 
 def utc_text(unix_seconds: float) -> str:

@@ -8,7 +8,7 @@ from agent.clock import Clock
 from agent.errors import SpoolError
 from agent.ledger import Gap, Watch
 from agent.quality import Reported, worth_reporting
-from agent.reading import Reading, milli
+from agent.reading import Reading, milli, stamped_after
 from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
 from agent.schedule import due_now, next_due
 from agent.spool import Spool
@@ -38,7 +38,7 @@ class Ticks:
         self._configs = {probe.config.name: probe.config for probe in probes}
         self._reported: dict[str, Reported] = {}
         self._latest: dict[str, int] = {}
-        self._trusted = False
+        self._trusted = self._went_back = False
         self._blocked = ""
         self._watch = Watch(spool.last_seconds, same_boot=spool.begin(clock.boot_id) == clock.boot_id)
 
@@ -126,7 +126,11 @@ class Ticks:
     def _reading(self, taken: Taken, seconds: float) -> Reading:
         """Stamped with a second of its own: strictly increasing per sensor, whatever the clock was set to."""
         floor = self._latest.get(taken.name, self._spool.last_seconds if self._trusted else 0)
-        second = self._latest[taken.name] = max(int(seconds), floor + 1)
+        second = self._latest[taken.name] = stamped_after(int(seconds), floor)
+        if (back := second < floor) and not self._went_back:
+            lead = floor - second
+            log.warning("clock was far ahead before: stamps go on by what it says now", extra={"SECONDS_AHEAD": lead})
+        self._went_back = back
         return Reading(taken.name, milli(taken.celsius or 0.0), second)
 
     def _release(self, offset: float) -> None:

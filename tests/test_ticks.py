@@ -230,6 +230,38 @@ def test_times_of_a_sensor_never_repeat_even_if_the_clock_is_set_back(make: Call
     assert len(times) == 3
 
 
+def test_a_clock_once_far_ahead_does_not_lift_every_later_stamp(make: Callable[..., World]) -> None:
+    world = make(60, 60)
+    world.synchronise()
+    world.wrong_by = 10 * 365 * 86_400.0
+    world.ticks.tick()
+    world.wrong_by = 0.0
+    for _ in range(2):
+        world.now += 60
+        world.ticks.tick()
+    world.ticks.sampler.close()
+    world.begin("boot-1")
+    world.now += 60
+    world.ticks.tick()
+    seconds = [spooled.reading.unix_seconds - int(BOOTED) for spooled in world.spool.head()]
+    assert seconds[2:] == [110, 110, 170, 170, 230, 230]
+    assert world.spool.last_seconds == BOOTED + 230
+
+
+def test_readings_held_after_a_clock_that_was_far_ahead_are_stamped_right(make: Callable[..., World]) -> None:
+    world = make(60)
+    world.synchronise()
+    world.wrong_by = 10 * 365 * 86_400.0
+    world.ticks.tick()
+    world.wrong_by = -5e8
+    world.now += 60
+    world.ticks.tick()
+    world.wrong_by = 0.0
+    world.now += 60
+    world.ticks.tick()
+    assert [spooled.reading.unix_seconds - int(BOOTED) for spooled in world.spool.head()][1:] == [110, 170]
+
+
 def test_times_go_on_above_those_before_a_restart(make: Callable[..., World]) -> None:
     world = make(60.0)
     world.synchronise()

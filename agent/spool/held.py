@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.reading import Reading
+from agent.reading import Reading, stamped_after
 from agent.spool.row import Row
 
 
@@ -13,7 +13,7 @@ def stamped(rows: Sequence[Row], offset_seconds: float, *, above: int, latest: d
     """
     done = []
     for row in rows:
-        utc = max(round(row.seconds + offset_seconds), latest.get(row.sensor, above) + 1)
+        utc = stamped_after(round(row.seconds + offset_seconds), latest.get(row.sensor, above))
         latest[row.sensor] = utc
         done.append(Row.make(row.seq, Reading(row.sensor, row.milli, utc)))
     return done

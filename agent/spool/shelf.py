@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
-from agent.reading import Reading
+from agent.reading import AHEAD_SECONDS, Reading
 from agent.spool import bounds, gaps, past, salvage, table
 from agent.spool.again import Again
 from agent.spool.block import Tail
@@ -107,7 +107,7 @@ class Shelf:
             self.memory.rows.append(Row.make(self.next_seq, reading, boot=boot))
             self.next_seq += 1
             if not boot:
-                self.last_seconds = max(self.last_seconds, reading.unix_seconds)
+                self.last_seconds = later(self.last_seconds, reading.unix_seconds)
         self.pending += len(readings)
         self.held += len(readings) if boot else 0
 
@@ -211,6 +211,11 @@ class Shelf:
             else Row.make(row.seq, Reading(row.sensor, row.milli, row.seconds), boot=new[row.boot])
             for row in rows
         ]
+
+
+def later(last: int, second: int) -> int:
+    """The latest second after one more; back to that one if the other was of a clock far ahead."""
+    return second if last - second > AHEAD_SECONDS else max(second, last)
 
 
 def number(names: dict[str, int], name: str) -> int:

@@ -1,12 +1,14 @@
 """What becomes of readings that wait for the clock: stamped once it is trusted, set aside when their boot has ended."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 from agent.ledger import Cause
 from agent.spool import aside, held, table
 from agent.spool.row import Row
-from agent.spool.shelf import Shelf
+from agent.spool.shelf import Shelf, later
 
 CHUNK: Final = 1_000  # rows touched in one transaction, so that a year of held readings needs no more memory
 
@@ -22,7 +24,7 @@ def release(shelf: Shelf, boot_id: str, offset_seconds: float) -> int:
     where = "seq > ? AND boot = ? ORDER BY seq LIMIT ?"
     while rows := _rows(shelf, where, shelf.departed.floor, boot, CHUNK):
         stamped = held.stamped(rows, offset_seconds, above=shelf.before_held, latest=latest)
-        shelf.last_seconds = max(shelf.last_seconds, *(row.seconds for row in stamped))
+        shelf.last_seconds = _latest(shelf.last_seconds, stamped)
         state = replace(shelf.state, last_seconds=shelf.last_seconds)
         with shelf.file.transaction() as db:
             table.restamp(db, stamped)
@@ -32,7 +34,7 @@ def release(shelf: Shelf, boot_id: str, offset_seconds: float) -> int:
         released += len(rows)
     in_memory = [row for row in shelf.memory.rows if row.boot == boot]
     stamped = held.stamped(in_memory, offset_seconds, above=shelf.before_held, latest=latest)
-    shelf.last_seconds = max([shelf.last_seconds, *(row.seconds for row in stamped)])
+    shelf.last_seconds = _latest(shelf.last_seconds, stamped)
     shelf.memory.replace(stamped)
     shelf.held -= len(in_memory)
     return released + len(in_memory)
@@ -48,6 +50,10 @@ def forget_boots(shelf: Shelf, current: str) -> int:
         aside.move(shelf, rows, status=None, reason=reason, cause=Cause.CLOCK_UNKNOWN)
         forgotten += len(rows)
     return forgotten
+
+
+def _latest(last: int, stamped: Sequence[Row]) -> int:
+    return reduce(later, (row.seconds for row in stamped), last)
 
 
 def _rows(shelf: Shelf, where: str, *values: object) -> list[Row]:
