@@ -24,7 +24,7 @@ spool     empty: everything is delivered
           0 set aside, 0 dropped, room for 104 d
 line      delivering for 3 d; last delivery 6 s ago
 clock     set
-identity  sensor-001.example.com, 201 days left, renews from 2027-02-13 on
+identity  sensor-001.example.com (201 days left, renews from 2027-02-13 on)
 """
 
 ILL_80 = """\
@@ -45,8 +45,8 @@ spool     12,345 pending, the oldest of 5 h ago
 line      not reached for 5 h; 41 tries failed; next try in 85 s; last delivery
           5 h ago
 clock     set
-identity  sensor-001.example.com, 201 days left; cannot renew by itself: enroll
-          again, with --force, before 2027-06-15
+identity  sensor-001.example.com (201 days left; cannot renew by itself: enroll
+          again, with --force, before 2027-06-15)
 flash     2.3 MB written today, 856 MB a year at this rate
 """
 
@@ -73,10 +73,10 @@ line      not reached for 5 h; 41 tries
           failed; next try in 85 s; last
           delivery 5 h ago
 clock     set
-identity  sensor-001.example.com,
-          201 days left; cannot renew by
-          itself: enroll again, with
-          --force, before 2027-06-15
+identity  sensor-001.example.com
+          (201 days left; cannot renew
+          by itself: enroll again, with
+          --force, before 2027-06-15)
 flash     2.3 MB written today, 856 MB a
           year at this rate
 """
@@ -143,9 +143,9 @@ def test_many_problems_leave_room_for_the_rest() -> None:
         ("identity", {"state": "missing", "name": None}, "identity  none: not enrolled\n"),
         ("identity", {"state": "cloned", "name": None}, "identity  cloned\n"),
         ("identity", {"state": "expired", "days_left": -2},
-         "identity  sensor-001.example.com, expired 2 days ago, renews from 2027-02-13 on\n"),
+         "identity  sensor-001.example.com (expired 2 days ago, renews from 2027-02-13 on)\n"),
         ("identity", {"state": "broken"},
-         "identity  broken: sensor-001.example.com, 201 days left, renews from\n          2027-02-13 on\n"),
+         "identity  broken: sensor-001.example.com (201 days left, renews from\n          2027-02-13 on)\n"),
     ],
 )  # fmt: skip
 def test_each_part_in_words(part: str, change: dict[str, object], line: str) -> None:

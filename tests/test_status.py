@@ -1,11 +1,14 @@
 """What `status` says of the parts, as the contract has it."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from agent import status_file
 from agent.backlog import Backlog
 from agent.certificate import Certificate
 from agent.clock import Stamp
@@ -18,6 +21,7 @@ from agent.sampler import Health
 from agent.spool import Counts
 from agent.status import Moment, snapshot
 from agent.status.snapshot import room_seconds
+from agent.status_file import StatusFile
 from agent.trend import Trend
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
@@ -172,3 +176,23 @@ def test_a_backlog_that_leaves_has_an_estimate(line: Line, seconds: float | None
 def test_what_was_dropped_before_this_daemon_is_counted_and_no_problem() -> None:
     status = taken(counts=replace(COUNTS, dropped=9), dropped_before=9)
     assert (status["state"], status["spool"]["dropped"]) == ("healthy", 9)  # type: ignore[index]
+
+
+def keys(found: object, path: str = "") -> set[str]:
+    """The path of each value, as docs/status.md writes it: a list of records has its records' keys."""
+    if isinstance(found, dict):
+        return {key for name in found for key in keys(found[name], f"{path}.{name}" if path else name)}
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        return {key for each in found for key in keys(each, f"{path}[]")}
+    return {path}
+
+
+def test_each_key_is_in_the_documentation_and_each_of_those_in_the_status(tmp_path: Path) -> None:
+    StatusFile(tmp_path).write(taken(health={"freezer": GOOD, "room": FAILING}))
+    read = status_file.read(tmp_path)
+    assert read is not None
+    text = (Path(__file__).parent.parent / "docs" / "status.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| key \|.*\n\|---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None
+    documented = {key for row in table[1].splitlines() for key in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert documented == keys(read[0])

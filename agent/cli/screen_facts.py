@@ -66,18 +66,21 @@ def _identity(identity: Mapping[str, Any]) -> str:
     if not identity["name"]:
         return "none: not enrolled" if identity["state"] == "missing" else f"{identity['state']}"
     days = identity["days_left"]
-    words = f"{identity['name']}, " + (f"{days} days left" if days >= 0 else f"expired {-days} days ago")
-    if identity["state"] not in {"active", "expired"}:
-        words = f"{identity['state']}: {words}"
+    words = f"{days} days left" if days >= 0 else f"expired {-days} days ago"
     if identity.get("can_renew", True):
-        return f"{words}, renews from {identity['renews_after'][:10]} on"
-    return f"{words}; cannot renew by itself: enroll again, with --force, before {identity['not_after'][:10]}"
+        words += f", renews from {identity['renews_after'][:10]} on"
+    else:
+        words += f"; cannot renew by itself: enroll again, with --force, before {identity['not_after'][:10]}"
+    state = "" if identity["state"] in {"active", "expired"} else f"{identity['state']}: "
+    return f"{state}{identity['name']} ({words})"
 
 
 def _flash(spool: Mapping[str, Any]) -> str:
     words = f"{_bytes(spool['flash_bytes_today'])} written today"
     year = spool.get("flash_bytes_per_year")
-    return words + (f", {_bytes(year)} a year at this rate" if year is not None else "")
+    words += f", {_bytes(year)} a year at this rate" if year is not None else ""
+    years, card = spool.get("flash_card_years"), spool.get("flash_card_bytes")
+    return words + (f": a card that takes {card / 1e12:g} TB lasts {years:,.0f} years of it" if years and card else "")
 
 
 def _bytes(count: float) -> str:
