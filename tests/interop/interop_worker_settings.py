@@ -38,6 +38,14 @@ def test_history_is_bounded_by_number_and_the_newest_to_arrive_stay(tmp_path: Pa
     assert sorted(each["temperature"] for each in kept) == list(range(2000 - len(kept), 2000))
 
 
+def test_what_has_just_been_acknowledged_is_there_however_small_the_bounds(tmp_path: Path) -> None:
+    with deployed.run(tmp_path, KEEP_READINGS="0", KEEP_HOURS="0") as worker:
+        for number in range(3):
+            worker.post(DEVICE, {**READING, "temperature": number})
+
+            assert worker.get(DEVICE)[0]["temperature"] == number
+
+
 def test_history_is_bounded_by_the_time_since_arrival(tmp_path: Path) -> None:
     with deployed.run(tmp_path, KEEP_HOURS=str(0.8 / 3600)) as worker:
         worker.post(DEVICE, batch(0, 10))

@@ -1,7 +1,7 @@
 // The body of a request as JSON, decompressed where it says so, and never more than a limit of it in memory.
 import { Refusal } from "./refusal.js";
 
-export const LARGEST = 1 << 20;
+const LARGEST = 1 << 20;
 
 /** The value that the body holds; raises Refusal: 415 for an encoding, 413 for its size, 400 for what is not JSON. */
 export async function parsed(request) {

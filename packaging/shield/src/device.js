@@ -110,11 +110,15 @@ export class Device extends DurableObject {
     );
   }
 
-  /** By the time of arrival: a backlog is as old as its delivery, and a wrong clock keeps nothing for ever. */
+  /**
+   * By the time of arrival: a backlog is as old as its delivery, and a wrong clock keeps nothing for ever. The newest page
+   * stays, whatever the bounds: what it holds is being acknowledged.
+   */
   #drop(now) {
     this.#sql.exec("DELETE FROM pages WHERE arrived < ?", now - this.#limits.keepMs);
-    let left = this.#limits.keepReadings;
-    for (const { number, count } of [...this.#sql.exec("SELECT number, count FROM pages ORDER BY number DESC")]) {
+    const [newest, ...older] = this.#sql.exec("SELECT number, count FROM pages ORDER BY number DESC");
+    let left = this.#limits.keepReadings - newest.count;
+    for (const { number, count } of older) {
       left -= count;
       if (left < 0) this.#sql.exec("DELETE FROM pages WHERE number = ?", number);
     }

@@ -2,7 +2,7 @@
 import { instant } from "./instant.js";
 import { Refusal } from "./refusal.js";
 
-export const LISTED = 5; // the tutorial's
+const LISTED = 5; // the tutorial's
 const LIMIT = 100;
 const MOST = 1000;
 const END = 8.64e15; // the last millisecond that a Date has

@@ -2,7 +2,7 @@
 import { instant } from "./instant.js";
 import { Refusal } from "./refusal.js";
 
-export const LONGEST = 4096;
+const LONGEST = 4096;
 
 // Python's str() of a float among others; not the "", " 7 " and "0x10" that Number() would take
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
