@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fleet alerts fuzz-shield
+.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fleet alerts fuzz-shield
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -22,8 +22,14 @@ lint: $(READY) ## style and the mistakes that a linter sees
 types: $(READY) ## type check, strict
 	@$(VENV)/bin/mypy
 
-bench: $(READY) ## the measured budgets: tests/bench/bench_*.py
+bench: $(READY) ## what it costs, beside collectd, syslog-ng and others where installed: tables; a quarter of an hour, best as root
 	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(VENV)/bin/python $$file; done
+
+soak: $(READY) ## ten hours of ticks in twelve minutes, with faults: memory, files and spool stay what they are
+	@$(VENV)/bin/python tests/bench/soak.py $(or $(MINUTES),12)
+
+instructions: $(READY) ## instructions of imports, a tick and a delivery, against tests/bench/instructions.json; needs valgrind
+	@$(VENV)/bin/python tests/bench/instructions.py $(if $(WRITE),--write)
 
 peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client; needs golang-cfssl and strongswan-pki
 	@$(VENV)/bin/pytest tests/peers/peers_*.py

@@ -1,104 +1,135 @@
 """What the running daemon costs: start, memory, idle CPU and wake-ups, and a backlog drained. Prints, asserts nothing.
 
-python tests/bench/bench_daemon.py [READINGS]
+python tests/bench/bench_daemon.py [READINGS]; PYTHON=/usr/bin/python3 measures the daemon under another interpreter.
 """
 
 import os
 import signal
+import statistics
+import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
+from bench import process
+from bench.table import figure, machine, table
 from world.rig import FREEZER_TABLE, ROOM_TABLE, Rig
 
 from agent.reading import Reading
 from agent.spool import Spool
 
-TICK = os.sysconf("SC_CLK_TCK")
-IDLE_SECONDS = 20.0
+PYTHON = os.environ.get("PYTHON", sys.executable)
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+STARTS = 7
+MINUTES = float(os.environ.get("MINUTES", "2"))
+INTERVAL, SENSORS = 60.0, 8
+PAUSE = threading.Event().wait
+ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+THREADS = ("main", "sampler", "uplink")  # in the order of their making; then one for each bus
 
 
-def cpu(pid: int) -> float:
-    """User and system seconds of the process and all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+class Bench(Rig):
+    """The board, and a daemon under the interpreter that is asked for."""
+
+    def command(self, *arguments: str) -> list[str]:
+        python = PYTHON if arguments == ("run",) else sys.executable
+        return [python, *super().command(*arguments)[1:]]
+
+    def trust_everyone(self) -> None:
+        """The distribution's 140 roots and the shield's: what a device has that pins nothing."""
+        bundle = self.directory / "bundle.pem"
+        roots = BUNDLE.read_bytes() if BUNDLE.exists() else b""
+        bundle.write_bytes(roots + Path(self.where["ca_file"]).read_bytes())
+        self.where |= {"ca_file": str(bundle)}
 
 
-def memory(pid: int) -> dict[str, float]:
-    """RSS, PSS and private dirty in MiB."""
-    lines = dict(line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
-    return {name: int(lines[name].split()[0]) / 1024 for name in ("Rss", "Pss", "Private_Dirty")}
+def tables(interval: float) -> str:
+    """A DS18B20, a TMP102 and six simulated sensors."""
+    real = (FREEZER_TABLE + ROOM_TABLE).replace("= 1.0", f"= {interval}")
+    return real + "".join(
+        f'[[sensors]]\nname = "s{place}"\ndriver = "simulated"\ninterval_seconds = {interval}\n'
+        for place in range(SENSORS - 2)
+    )
 
 
-def switches(pid: int) -> int:
-    """Voluntary context switches of all threads: each is a wake-up."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        status = (task / "status").read_text()
-        total += int(status.split("voluntary_ctxt_switches:")[1].split()[0])
-    return total
+def started(rig: Bench) -> tuple[float, float]:
+    """CPU seconds until the first tick is on disk and in the status file, and until its readings are at the shield."""
+    (rig.board / "run/sensor-agent/status.json").unlink(missing_ok=True)
+    before = len(rig.stored())
+    daemon = rig.start(environ=ENVIRON)
+    while not rig.status():
+        PAUSE(0.001)
+    sampled = process.cpu(daemon.pid)
+    rig.until(lambda: len(rig.stored()) >= before + SENSORS)
+    delivered = process.cpu(daemon.pid)
+    rig.stop(daemon)
+    return sampled, delivered
 
 
-def drained(rig: Rig, readings: int) -> None:
-    """Start the daemon on a backlog and follow it down."""
+def idle(rig: Bench) -> tuple[tuple[object, ...], list[tuple[object, ...]]]:
+    """Rows: the daemon as a whole, and its threads, in whole minutes after the first one's deliveries."""
+    before = len(rig.stored())
+    daemon = rig.start(environ=ENVIRON)
+    rig.until(lambda: len(rig.stored()) >= before + SENSORS)
+    PAUSE(5.0)
+    used, woken = process.cpu(daemon.pid), process.wakeups(daemon.pid)
+    PAUSE(MINUTES * 60)
+    used, after = process.cpu(daemon.pid) - used, process.wakeups(daemon.pid)
+    memory = process.memory(daemon.pid)
+    rig.stop(daemon, signal.SIGTERM)
+    counts = [(count - woken.get(thread, 0)) / MINUTES for thread, count in after.items()]
+    names = (*THREADS, *(f"bus {number}" for number in range(1, len(counts))))
+    whole = (
+        figure(used / MINUTES / 60 * 100, 4),
+        figure(used / MINUTES * 1000, 1),
+        figure(sum(counts), 1),
+        *(figure(size, 1) for size in (memory.rss, memory.pss, memory.private)),
+    )
+    return whole, [(name, figure(count, 1)) for name, count in zip(names, counts, strict=False)]
+
+
+def drained(rig: Bench, readings: int) -> float:
+    """Readings per CPU-second of a daemon that starts on a backlog."""
     with Spool(rig.directory / "spool.db") as spool:
         for start in range(0, readings, 1000):
-            spool.append(
-                [
-                    Reading("freezer", seq % 90_000, 1_780_000_000 + seq)
-                    for seq in range(start, min(start + 1000, readings))
-                ]
-            )
-    daemon = rig.start()
-    rig.until(lambda: len(rig.stored()) > 1)
-    begun, begun_cpu, first = time.monotonic(), cpu(daemon.pid), len(rig.stored())
+            numbers = range(start, min(start + 1000, readings))
+            spool.append([Reading("freezer", seq % 90_000, 1_780_000_000 + seq) for seq in numbers])
+    before = len(rig.stored())
+    daemon = rig.start(environ=ENVIRON)
+    rig.until(lambda: len(rig.stored()) > before + 1)
+    used, first = process.cpu(daemon.pid), len(rig.stored())
     rig.until(lambda: rig.status().get("spool", {}).get("pending") == 0, seconds=600)
-    took, used, count = time.monotonic() - begun, cpu(daemon.pid) - begun_cpu, len(rig.stored()) - first
-    print(
-        f"drain       {count} readings in {took:.1f} s, {used:.2f} s CPU: {count / used:,.0f} readings per CPU-second"
-    )
-    print("memory      " + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in memory(daemon.pid).items()))
+    used, count = process.cpu(daemon.pid) - used, len(rig.stored()) - first
     rig.stop(daemon)
-
-
-def idle(rig: Rig, *, interval: float, sensors: int) -> None:
-    """Start it on an empty spool and let it be."""
-    tables = "".join(
-        f'[[sensors]]\nname = "s{place}"\ndriver = "simulated"\ninterval_seconds = {interval}\n'
-        for place in range(sensors - 2)
-    )
-    rig.configure((FREEZER_TABLE + ROOM_TABLE).replace("= 1.0", f"= {interval}") + tables)
-    daemon = rig.start()
-    rig.until(lambda: len(rig.stored()) >= sensors)
-    started = cpu(daemon.pid)
-    threading.Event().wait(1.0)
-    before, awake, begun = cpu(daemon.pid), switches(daemon.pid), time.monotonic()
-    threading.Event().wait(IDLE_SECONDS)
-    seconds = time.monotonic() - begun
-    used, woken = cpu(daemon.pid) - before, switches(daemon.pid) - awake
-    ticks = seconds // interval
-    print(f"start       {started:.3f} s CPU until the first {sensors} readings are at the shield")
-    print(
-        f"steady      {sensors} sensors every {interval:g} s: {used / seconds:.3%} of a core,"
-        f" {used / ticks * 1000:.1f} ms CPU and {woken / ticks:.1f} wake-ups a tick"
-    )
-    print("memory      " + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in memory(daemon.pid).items()))
-    rig.stop(daemon, signal.SIGTERM)
+    return count / used
 
 
 def main() -> None:
     readings = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    print(f"machine     {os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as first, Rig(Path(first)) as rig:
+    machine()
+    with tempfile.TemporaryDirectory() as directory, Bench(Path(directory)) as rig:
         rig.enroll()
-        drained(rig, readings)
-    with tempfile.TemporaryDirectory() as second, Rig(Path(second)) as rig:
-        rig.enroll()
-        idle(rig, interval=10.0, sensors=8)
+        rig.trust_everyone()
+        rig.configure(tables(INTERVAL))
+        sampled, delivered = zip(*(started(rig) for _ in range(STARTS)), strict=True)
+        quiet, threads = idle(rig)
+        each_second = drained(rig, readings)
+    name = subprocess.run([PYTHON, "-V"], check=True, capture_output=True, text=True).stdout.strip()
+    table(
+        f"Start, {name}, median of {STARTS}",
+        ("", "ms CPU"),
+        [
+            ("first sample on disk", figure(statistics.median(sampled) * 1000)),
+            (f"first {SENSORS} readings at the shield", figure(statistics.median(delivered) * 1000)),
+        ],
+    )
+    columns = ("", "% of a core", "ms CPU a minute", "wake-ups a minute", "RSS MiB", "PSS MiB", "private MiB")
+    table(f"At rest: {SENSORS} sensors every {INTERVAL:g} s, all delivered", columns, [("daemon", *quiet)])
+    table("Wake-ups by thread", ("", "a minute"), threads)
+    table("A backlog", ("", "readings per CPU-second"), [(f"{readings:,} queued", figure(each_second))])
 
 
 if __name__ == "__main__":

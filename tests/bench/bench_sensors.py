@@ -1,19 +1,21 @@
 """What a tick costs with 1, 8, 64 and 500 sensors, whether the grid is kept, and what bulk conversion saves. Prints only.
 
-python tests/bench/bench_sensors.py
+python tests/bench/bench_sensors.py; draws docs/cost-sensors.svg.
 """
 
-import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
+from bench.plot import draw
+from bench.table import figure, machine, table
 from world.onewire_bus import played_bus
 
 from agent.clock import Clock
@@ -28,6 +30,7 @@ from agent.ticks import Ticks
 WAIT = threading.Event().wait
 TICKS, GRID_TICKS = 30, 5
 PER_MASTER, PER_I2C_BUS = 20, 8
+PICTURE = Path(__file__).parents[2] / "docs/cost-sensors.svg"
 CONVERSION_SECONDS = 0.75  # of a DS18B20 at 12 bits
 
 
@@ -51,8 +54,19 @@ def board(root: Path, count: int) -> list[SensorConfig]:
     return configs
 
 
-def ticks_of(root: Path, count: int) -> None:
-    """One line of the table: a tick from the grid to the spool's commit, on hardware that answers at once."""
+@dataclass(frozen=True, slots=True)
+class TickCost:
+    """Of one tick with so many `sensors` on so many buses: seconds it took, of CPU, and of lateness."""
+
+    sensors: int
+    buses: int
+    took: float
+    cpu: float
+    late: float
+
+
+def ticks_of(root: Path, count: int) -> TickCost:
+    """A tick from the grid to the spool's commit, on hardware that answers at once."""
     clock = Clock(trust_any=True, boot_id="bench")
     probes = open_all(board(root, count), root=root, wait=WAIT)
     sampler = Sampler(probes, clock, monotonic=time.monotonic)
@@ -71,11 +85,8 @@ def ticks_of(root: Path, count: int) -> None:
         cpu = (time.process_time() - used) / TICKS
         late = lateness(Ticks(probes, sampler, spool, clock, monotonic=time.monotonic))
     sampler.close()
-    lanes = len({probe.sensor.bus for probe in probes})
-    print(
-        f"{count:7d} {lanes:6d} {statistics.median(took) * 1e3:9.1f} {cpu * 1e3:9.1f} {cpu / count * 1e6:11.0f} "
-        f"{late * 1e3:15.1f}"
-    )
+    buses = len({probe.sensor.bus for probe in probes})
+    return TickCost(count, buses, statistics.median(took), cpu, late)
 
 
 def lateness(ticks: Ticks) -> float:
@@ -90,8 +101,8 @@ def lateness(ticks: Ticks) -> float:
     return worst
 
 
-def conversions(root: Path, *, bulk: bool) -> None:
-    """One tick of twenty sensors on a bus that takes as long as a real one."""
+def conversions(root: Path, *, bulk: bool) -> tuple[object, ...]:
+    """A row: one tick of twenty sensors on a bus that takes as long as a real one."""
     ids = [f"28-0000000000{number:02x}" for number in range(20)]
     with played_bus(root, ids, seconds=CONVERSION_SECONDS, bulk=bulk) as converted:
         configs = [SensorConfig(name=each, driver="ds18b20", id=each) for each in ids]
@@ -102,21 +113,49 @@ def conversions(root: Path, *, bulk: bool) -> None:
         took = time.monotonic() - began
         sampler.close()
     read = sum(each.celsius is not None for each in taken)
-    how = "with therm_bulk_read" if bulk else "one by one"
-    print(f"20 DS18B20 {how}: {len(converted)} conversions of {CONVERSION_SECONDS} s, {read} read in {took:.2f} s")
+    return ("with therm_bulk_read" if bulk else "one by one", len(converted), read, figure(took, 2))
 
 
 def main() -> None:
-    print(f"machine     {os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
-    print("sensors  buses   ms/tick  CPU ms/tick  µs/sensor  latest tick (ms)")
+    machine()
     take_out = install(I2cWire())
+    costs = []
     for count in (1, 8, 64, 500):
         with tempfile.TemporaryDirectory() as directory:
-            ticks_of(Path(directory), count)
+            costs.append(ticks_of(Path(directory), count))
     take_out()
+    table(
+        "A tick by sensors, a third each DS18B20, LM75 and simulated",
+        ("sensors", "buses", "ms", "ms CPU", "µs CPU a sensor", "latest, ms"),
+        [
+            (
+                each.sensors,
+                each.buses,
+                figure(each.took * 1e3, 1),
+                figure(each.cpu * 1e3, 1),
+                figure(each.cpu / each.sensors * 1e6),
+                figure(each.late * 1e3, 1),
+            )
+            for each in costs
+        ],
+    )
+    draw(
+        PICTURE,
+        "CPU of a tick",
+        "sensors",
+        "ms of CPU",
+        {
+            "whole tick": [(each.sensors, each.cpu * 1e3) for each in costs],
+            "per sensor": [(each.sensors, each.cpu / each.sensors * 1e3) for each in costs],
+        },
+    )
+    rows = []
     for bulk in (True, False):
         with tempfile.TemporaryDirectory() as directory:
-            conversions(Path(directory), bulk=bulk)
+            rows.append(conversions(Path(directory), bulk=bulk))
+    table(
+        f"Twenty DS18B20 on one bus, {CONVERSION_SECONDS} s a conversion", ("", "conversions", "read", "seconds"), rows
+    )
 
 
 if __name__ == "__main__":
