@@ -28,7 +28,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
         *("journal", "notify", "clock", "device", "lanes", "control"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
-    ("image", "measurement", "desk"),
+    ("image", "measurement", "desk", "flash"),
     ("sampler", "flush", "enrollment"),
     ("ticks", "status", "sensors.drivers", "sensors.inventory"),
     ("service", "checks"),

@@ -21,6 +21,7 @@ from agent.config import Config, load
 from agent.control import Control
 from agent.delivery import LineState
 from agent.errors import ConfigError, SpoolError
+from agent.flash import Flash, written
 from agent.flush import Flush
 from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
@@ -61,16 +62,19 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
         plan = parts.plan(config, root)
         flush = parts.flush(spool, plan)
         begun, dropped_before = time.time(), spool.counts().dropped
-        current, backlog = config, Backlog()
+        current, backlog, flash = config, Backlog(), Flash()
 
         def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
-            nonlocal backlog
+            nonlocal backlog, flash
             counts = spool.counts()
             backlog = backlog.after(counts.pending + counts.salvage_left, time.monotonic())
             moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
-            return describe(
+            flash = flash.after(written(counts.commits), moment.stamp)
+            said = describe(
                 new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
             )
+            said["spool"] |= flash.facts()
+            return said
 
         def assemble(new: Config) -> Parts:
             how = parts.plan(new, root)

@@ -29,6 +29,7 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.commits = 0  # since the start, each with its share of the file system's journal
         self._db: sqlite3.Connection | None = None
         self._suspect = False  # given up because the file looked damaged
         self._places: tuple[tuple[int, int], ...] = ()
@@ -108,6 +109,7 @@ class Connection:
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
+            self.commits += 1
         except BaseException as error:
             with suppress(sqlite3.Error):
                 db.rollback()  # does nothing after SQLITE_FULL, which has rolled back by itself

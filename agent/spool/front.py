@@ -13,7 +13,8 @@ class Counts:
     `again` are sent once more.
 
     `trouble` says why the disk refuses; empty when all is well. Up to `salvage_left` more are yet to be read from a
-    damaged file, and are not in `pending`.
+    damaged file, and are not in `pending`. `commits` were
+    made since the start.
     """
 
     pending: int
@@ -23,6 +24,7 @@ class Counts:
     oldest: int | None
     trouble: str
     again: int = 0
+    commits: int = 0
     salvage_left: int = 0
 
 
@@ -37,6 +39,7 @@ def counts(shelf: Shelf, *, trouble: str) -> Counts:
         oldest=oldest.seconds if oldest else None,
         trouble=trouble,
         again=shelf.again.count,
+        commits=shelf.file.commits,
         salvage_left=sum(each.high - each.low + 1 for each in shelf.ranges),
     )
 
