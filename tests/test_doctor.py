@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,14 +24,16 @@ from world.disk import mounted
 from world.enrollee import own_log
 from world.patient import LARDER, SECOND, Patient
 from world.server import Step, answer, close, raw
+from world.users import as_nobody
 
 from agent import BUILD_EPOCH, cli, pem
-from agent.checks import Check, clock, network, units
+from agent.checks import Check, clock, disk, identity, network, units
 from agent.checks.network import Knock
 from agent.devshield.authority import Authority
 from agent.devshield.i2c_wire import I2cWire, install, remove_chip
 from agent.devshield.onewire_tree import crc8
 from agent.devshield.shield import Setup, Shield
+from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs/troubleshooting.md"
@@ -404,6 +407,16 @@ def _(patient: Patient) -> None:
             parent.chmod(parent.stat().st_mode | 0o111)
 
 
+@case("spool: …may not be seen by this user")
+def _(patient: Patient) -> list[Check]:
+    with tempfile.TemporaryDirectory() as directory:  # not tmp_path, which only its owner may enter
+        Path(directory).chmod(0o755)
+        state = Path(directory, "state")
+        state.mkdir(mode=0o700)
+        with as_nobody():
+            return list(disk.spool(state / "spool.db", patient.root, None))
+
+
 @case("spool: …spool.db…not touched…")
 def _(patient: Patient) -> None:
     patient.spool.write_bytes(b"somebody's diary\n" * 100)
@@ -451,6 +464,15 @@ def _(patient: Patient) -> None:
 def _(patient: Patient) -> None:
     patient.key.unlink()
     patient.key.mkdir()
+
+
+@case("identity: the pair may not be seen by this user…")
+def _(patient: Patient) -> list[Check]:
+    closed = Identity(IdentityState.BROKEN, detail=f"{patient.key} (mode 0600) cannot be read: Permission denied")
+    how = identity.Issuing(
+        able=True, validity_days=1, token_file=patient.token, wants_token=True, zone_token=True, zone_missing=False
+    )
+    return list(identity.identity(closed, how, now=NOW, exposed=None, is_root=False))
 
 
 @case("identity: …was made for another board…")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.checks.accounts import Account, may
-from agent.checks.finding import Check, fail, ok, warn
+from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.errors import SpoolError
 from agent.spool import is_spool
 
@@ -67,6 +67,9 @@ def spool(path: Path, root: Path, service: Account | None) -> Iterator[Check]:
         yield fail("spool", str(error), error.hint)
         return
     except OSError as error:
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            yield warn("spool", f"{path} may not be seen by this user", AS_ROOT)
+            return
         yield fail("spool", f"{path}: {error.strerror}", f"ls -ld {path.parent}; id sensor-agent")
         return
     shut = service and closed_to(service, path)

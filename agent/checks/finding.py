@@ -1,6 +1,9 @@
 """One line of a check. Whatever is not well names the next command."""
 
 from dataclasses import dataclass
+from typing import Final
+
+AS_ROOT: Final = "sudo sensor-agent check"  # sees what this user may not
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
 """The pair in force and the request under way: what a person must do about them, and until when."""
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from agent.checks.finding import Check, fail, ok, warn
+from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 
 NEAR_DAYS: Final = 30
+DENIED: Final = os.strerror(errno.EACCES)
 STAGES: Final = {
     "keyed": "a request is begun and was not sent",
     "waiting": "a request was sent and is not answered, or waits for approval",
@@ -33,10 +36,14 @@ class Issuing:
     zone_missing: bool
 
 
-def identity(found: Identity, how: Issuing, *, now: datetime, exposed: str | None) -> Iterator[Check]:
-    """The pair that the device shows."""
+def identity(
+    found: Identity, how: Issuing, *, now: datetime, exposed: str | None, is_root: bool = True
+) -> Iterator[Check]:
+    """The pair that the device shows. Who is not root may not read it, which is no fault of it."""
     says = found.certificate
-    if found.state is not IdentityState.ACTIVE or not says:
+    if found.state is IdentityState.BROKEN and not is_root and found.detail.endswith(DENIED):
+        yield warn("identity", f"the pair may not be seen by this user: {found.detail}", AS_ROOT)
+    elif found.state is not IdentityState.ACTIVE or not says:
         yield fail("identity", found.detail, found.fix)
     elif says.not_before > now:
         saw = f"{says.name} is valid from {says.not_before:%Y-%m-%d %H:%M} on, later than this clock has it"

@@ -1,6 +1,8 @@
 """`check`: every layer from the overlay to the shield's rule, each line with what was seen and the exact fix."""
 
 import argparse
+import logging
+import os
 import sys
 import threading
 import time
@@ -46,6 +48,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
 
 def check(args: argparse.Namespace) -> int:
     """Exit code 0 if nothing failed, 1 if something did, 78 if the configuration did."""
+    logging.getLogger("agent").setLevel(logging.ERROR)  # a failing sensor is a line of the answer
     try:
         config = load(args.config)
     except ConfigError as error:
@@ -112,7 +115,7 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: str | Non
         zone_missing=enroll.issuer == "cloudflare" and not enroll.zone_id and "//api.cloudflare.com/" in enroll.url,
     )
     yield from identities.token(found, how)
-    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed)
+    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=os.geteuid() == 0)
     store = Path(config.identity.store_dir)
     yield from identities.under_way(store, root)
     for path in (store, Path(config.identity.cert_file).parent):
