@@ -38,4 +38,5 @@ MESSAGE_IDS: Final[Mapping[str, str]] = {
     "identity damaged, the one before is used": "554261cadc534a0386f359f40a638970",
     "board or card changed, identity bound anew": "875819e8ec544681a56aee58085b3921",
     "control socket cannot be made: history and spool commands wait for a stopped daemon": "b99ebbf7a57a4a70b1cd5becdc411d6b",
+    "clock was far ahead before: stamps go on by what it says now": "6651ff4670c843afb164b192c16dbe4f",
 }
