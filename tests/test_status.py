@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from agent.clock import Stamp
 from agent.config import Config, EnrollConfig, SensorConfig, SpoolConfig, UplinkConfig
 from agent.delivery import Line, LineState
 from agent.errors import Absent
+from agent.flash import Flash
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
 from agent.sampler import Health
@@ -188,7 +190,8 @@ def keys(found: object, path: str = "") -> set[str]:
 
 
 def test_each_key_is_in_the_documentation_and_each_of_those_in_the_status(tmp_path: Path) -> None:
-    StatusFile(tmp_path).write(taken(health={"freezer": GOOD, "room": FAILING}))
+    status: dict[str, Any] = taken(health={"freezer": GOOD, "room": FAILING})
+    StatusFile(tmp_path).write(status | {"spool": status["spool"] | Flash().facts()})
     read = status_file.read(tmp_path)
     assert read is not None
     text = (Path(__file__).parent.parent / "docs" / "status.md").read_text(encoding="utf-8")
