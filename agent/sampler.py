@@ -8,7 +8,7 @@ import logging
 import math
 import queue
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -82,8 +82,10 @@ class Sampler:
         *,
         monotonic: Callable[[], float],
         hang_seconds: float = HANG_SECONDS,
+        trends: Mapping[str, Trend] | None = None,
     ) -> None:
-        self.health = {probe.config.name: Health() for probe in probes}
+        names = [probe.config.name for probe in probes]
+        self.health = {name: Health(trend=(trends or {}).get(name, Trend())) for name in names}
         self._spikes = {probe.config.name: SpikeFilter(probe.config.max_step_celsius) for probe in probes}
         self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
         self._lanes: dict[str, Lane[Probe, Taken]] = {}

@@ -21,7 +21,7 @@ from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
 from agent.sampler import Health
 from agent.spool import Counts
-from agent.status import Moment, snapshot
+from agent.status import Moment, snapshot, trends
 from agent.status.snapshot import room_seconds
 from agent.status_file import StatusFile
 from agent.trend import Trend
@@ -199,3 +199,30 @@ def test_each_key_is_in_the_documentation_and_each_of_those_in_the_status(tmp_pa
     assert table is not None
     documented = {key for row in table[1].splitlines() for key in re.findall(r"`([^`]+)`", row.split("|")[1])}
     assert documented == keys(read[0])
+
+
+RESUMED = Stamp(NOW + 60, 1060.0, trusted=True)
+
+
+def test_the_hours_of_a_sensor_outlive_the_daemon() -> None:
+    status = taken(health={"freezer": GOOD, "room": FAILING})
+    resumed = trends(status, RESUMED)
+    assert {name: trend.points(RESUMED.boot_seconds) for name, trend in resumed.items()} == {"room": [21.5, None]}
+    assert resumed["room"].after(23.5, 1900.0).points(1900.0) == [21.5, None, 23.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "now"),
+    [
+        ({}, Stamp(NOW + 7 * 3600, 1000.0 + 7 * 3600, trusted=True)),  # of this morning
+        ({}, Stamp(NOW + 60, 30.0, trusted=True)),  # of another boot
+        ({}, Stamp(NOW - 60, 940.0, trusted=True)),  # of the future: the clock was set back
+        ({"written": "soon"}, RESUMED),
+        ({"written": None}, RESUMED),
+        ({"sensors": [{"sensor": "room"}]}, RESUMED),
+        ({"sensors": [{"sensor": "room", "trend": {"step_seconds": 60, "celsius": [1.0]}}]}, RESUMED),
+        ({"sensors": [{"sensor": "room", "trend": {"step_seconds": 900, "celsius": ["warm"]}}]}, RESUMED),
+    ],
+)
+def test_hours_that_cannot_be_understood_are_forgotten(change: dict[str, object], now: Stamp) -> None:
+    assert trends(taken(health={"freezer": GOOD, "room": FAILING}) | change, now) == {}

@@ -27,9 +27,11 @@ from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
 from agent.service import Parts, Service, block_signals
 from agent.spool import Counts, Spool
-from agent.status import Moment, snapshot
+from agent.status import Moment, snapshot, trends
 from agent.status_file import RUN_DIRECTORY, StatusFile
+from agent.status_file import read as last_status
 from agent.ticks import Ticks
+from agent.trend import Trend
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +136,17 @@ def _load_beside(current: Config, config_file: Path) -> Config:
 
 def _ticks(config: Config, root: Path, clock: Clock, spool: Spool, *, wait: Callable[[float], object]) -> Ticks:
     probes = parts.probes(config, root, wait=wait)
-    sampler = Sampler(probes, clock, monotonic=time.monotonic)
+    sampler = Sampler(probes, clock, monotonic=time.monotonic, trends=_trends(root, clock))
     return Ticks(probes, sampler, spool, clock, monotonic=time.monotonic)
+
+
+def _trends(root: Path, clock: Clock) -> dict[str, Trend]:
+    """The hours behind each sensor, as the daemon before (or this one before a reload) has said them."""
+    try:
+        last = last_status(root)
+    except (OSError, ValueError):
+        return {}
+    return trends(last[0], clock.stamp()) if last else {}
 
 
 def describe(
