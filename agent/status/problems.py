@@ -58,7 +58,7 @@ def of_spool(counts: Counts, config: Config, *, dropped_before: int) -> list[Pro
     dropped = counts.dropped - dropped_before
     if dropped > 0:
         what = f"spool: {dropped} readings were dropped because it was full"
-        found.append(Problem(what, "sensor-agent check; once seen: systemctl restart sensor-agent"))
+        found.append(Problem(what, "sensor-agent history --gaps; once seen: sudo systemctl restart sensor-agent"))
     elif counts.pending > FULL * config.spool.max_readings:
         share = counts.pending / config.spool.max_readings
         found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check (why nothing leaves)"))
