@@ -44,6 +44,8 @@ class Batching:
     def after(self, answer: Answer, *, sent: int, now: float) -> "Batching":
         """After an answer to a request of `sent` readings. An answer that announces nothing ends what was offered."""
         heard = self._heard(answer.offer, now)
+        if sent == 1 and heard.size == heard.ceiling:
+            return heard
         if answer.results or (sent == 1 and answer.verdict is Verdict.ACK):
             refused = heard.refused and sent == 1
             return replace(heard, size=min(heard.size * STEP, heard.ceiling), refused=refused)

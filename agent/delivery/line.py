@@ -92,8 +92,8 @@ class Line:
                 interval = backoff.slower(interval) if self.hurried else backoff.faster(interval)
                 returning = self.returning or (self.state in DOWN and now - self.since >= OUTAGE_SECONDS)
                 gap = max(interval, backoff.catch_up) if returning else interval
-                after = self._enter(LineState.ONLINE, now, failures=0, not_before=max(now, sent + gap))
-                return replace(after, interval=interval, hurried=False, returning=returning)
+                since = self.since if self.state is LineState.ONLINE else now
+                return Line(LineState.ONLINE, since, 0, max(now, sent + gap), interval, returning=returning)
             case Verdict.REJECT:
                 state = LineState.ONLINE
             case Verdict.RETRY if answer.stale and self.failures == 0:

@@ -138,3 +138,8 @@ class Adapter(HTTPAdapter):
 
     def cert_verify(self, *_: Any) -> None:
         """The context verifies."""
+
+    def pool(self, url: str, proxy: str) -> HTTPSConnectionPool:
+        """The connection to the URL's host, or to it by way of the proxy: what `send` finds out anew for each request."""
+        manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
+        return cast("HTTPSConnectionPool", manager.connection_from_url(url))
