@@ -92,7 +92,7 @@ def knock(address: str, port: int, *, seconds: float) -> Knock:
     try:
         socket.create_connection((address, port), timeout=seconds).close()
     except OSError as error:
-        return Knock(address, time.monotonic() - begun, error.strerror or "no answer")
+        return Knock(address, time.monotonic() - begun, error.strerror or "timed out")
     return Knock(address, time.monotonic() - begun)
 
 

@@ -14,6 +14,7 @@ from agent.delivery import Answer, Verdict
 from agent.uplink import Target, Uplink
 
 _RAY: Final = re.compile(r"CF-Ray [\w-]+|[0-9a-f]{8,}")  # differs from answer to answer
+_TAG: Final = re.compile(r"<[^>]*>?")
 _ABOUT_US: Final = ("certificate", "mtls")
 _PAGE: Final = ("<html", "<!doctype")
 NOT_NOW: Final = "it passes by itself; if it stays: sensor-agent check again, and ask the shield's owner"
@@ -83,14 +84,14 @@ def _device(shown: Answer, bare: Answer, url: str) -> Check:
 
 def _refused(shown: Answer, bare: Answer) -> Check:
     """The same answer as without a certificate: ours does not count, or nobody's would. Another one: it was looked at."""
-    name, says = "shield", shown.detail
+    name, says = "shield", " ".join(_TAG.sub(" ", shown.detail).split())
     again = "CF-Ray in the zone's security events says why; for another certificate: sensor-agent enroll --force"
     if shown.status is None:
         saw = f"it ends TLS over this device's certificate ({says}): revoked, expired, or of an authority unknown to it"
         return fail(name, saw, "sensor-agent enroll --force (with a token)")
     if shown.status == 407:
         return fail(name, f"the proxy wants a password: {says}", "a proxy without one: uplink.proxy")
-    if bare.verdict is Verdict.HOLD and _RAY.sub("", says) == _RAY.sub("", bare.detail):
+    if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):
         saw = (
             "it refuses this device as one without a certificate: revoked, of another zone, not on its list; or a rule"
         )
