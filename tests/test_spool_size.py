@@ -19,12 +19,19 @@ from pathlib import Path
 from agent.spool import Limits, Spool
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.process_time()
-spool = Spool(Path(sys.argv[1]), limits=Limits(max_readings=int(sys.argv[2]), thin=len(sys.argv) > 3))
+spool = Spool(Path(sys.argv[1]), limits=Limits(max_readings=int(sys.argv[2]), thin=sys.argv[3:] == ["thin"]))
 for _ in range(50):
     assert len(spool.head()) == 64
     spool.counts()
 seconds = time.process_time() - started
-if len(sys.argv) > 3:
+if sys.argv[3:] == ["told"]:
+    import json
+    from agent import desk
+    question = {"ask": "readings"}
+    lines = desk.answer(spool, question, may_change=False, wake=lambda: None)
+    told = sum(len(line["known"]) for line, _ in zip(lines, range(100)) if json.dumps(line))
+    assert told == 100_000, told
+elif len(sys.argv) > 3:
     from world.readings import readings, spool_in
     spool.append(readings(1))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, seconds, spool.counts().pending)
@@ -66,6 +73,12 @@ def test_thinning_a_year_needs_little_memory(year: Path, tmp_path: Path) -> None
     kib, _, pending = measure(tmp_path / "spool.db", str(MANY - 1), "thin")
     assert pending < 0.76 * MANY
     assert kib < 4000
+
+
+def test_telling_a_year_to_a_command_needs_no_more_memory(year: Path) -> None:
+    kib, _, pending = measure(year, str(MANY), "told")
+    assert pending == MANY
+    assert kib < 3000
 
 
 def test_a_tick_of_a_short_queue_writes_two_blocks(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ LINES = (
     Line("300s, nothing delivered", ours(300, online=False), ticks=30),
     Line("60s, all delivered", ours(60), ticks=6),
     Line("strict, back to back", ours(), commits=BACK_TO_BACK, pace=0, budget=1200),
+    Line("strict, two days of past", ours(), commits=BACK_TO_BACK * 50, pace=0, budget=1200),
     Line("naive", Naive),
     Line("naive, back to back", Naive, commits=BACK_TO_BACK // 8, pace=0),
 )
