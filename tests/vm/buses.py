@@ -153,7 +153,8 @@ class Buses:
 
         def look() -> object:
             values = [each.value.celsius for each in self.stage.receipts() if each.value.sensor == sensor]
-            return "" if values and values[-1] == measured else values[-1:]
+            report = self.guest.heard()
+            return "" if values and values[-1] == measured else (values[-1:], report and (report.line, report.errors))
 
         return look
 
