@@ -28,7 +28,6 @@ MINUTES = float(os.environ.get("MINUTES", "2"))
 INTERVAL, SENSORS = 60.0, 8
 PAUSE = threading.Event().wait
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-THREADS = ("main", "sampler", "uplink")  # in the order of their making; then one for each bus
 
 
 class Bench(Rig):
@@ -69,8 +68,8 @@ def started(rig: Bench) -> tuple[float, float]:
     return sampled, delivered
 
 
-def idle(rig: Bench) -> tuple[tuple[object, ...], list[tuple[object, ...]]]:
-    """Rows: the daemon as a whole, and its threads, in whole minutes after the first one's deliveries."""
+def idle(rig: Bench) -> tuple[object, ...]:
+    """A row: whole minutes after the first one's deliveries, each with a tick and its deliveries."""
     before = len(rig.stored())
     daemon = rig.start(environ=ENVIRON)
     rig.until(lambda: len(rig.stored()) >= before + SENSORS)
@@ -80,15 +79,13 @@ def idle(rig: Bench) -> tuple[tuple[object, ...], list[tuple[object, ...]]]:
     used, after = process.cpu(daemon.pid) - used, process.wakeups(daemon.pid)
     memory = process.memory(daemon.pid)
     rig.stop(daemon, signal.SIGTERM)
-    counts = [(count - woken.get(thread, 0)) / MINUTES for thread, count in after.items()]
-    names = (*THREADS, *(f"bus {number}" for number in range(1, len(counts))))
-    whole = (
+    woke = sum(count - woken.get(thread, 0) for thread, count in after.items())
+    return (
         figure(used / MINUTES / 60 * 100, 4),
         figure(used / MINUTES * 1000, 1),
-        figure(sum(counts), 1),
+        figure(woke / MINUTES, 1),
         *(figure(size, 1) for size in (memory.rss, memory.pss, memory.private)),
     )
-    return whole, [(name, figure(count, 1)) for name, count in zip(names, counts, strict=False)]
 
 
 def drained(rig: Bench, readings: int) -> float:
@@ -115,7 +112,7 @@ def main() -> None:
         rig.trust_everyone()
         rig.configure(tables(INTERVAL))
         sampled, delivered = zip(*(started(rig) for _ in range(STARTS)), strict=True)
-        quiet, threads = idle(rig)
+        quiet = idle(rig)
         each_second = drained(rig, readings)
     name = subprocess.run([PYTHON, "-V"], check=True, capture_output=True, text=True).stdout.strip()
     table(
@@ -128,7 +125,6 @@ def main() -> None:
     )
     columns = ("", "% of a core", "ms CPU a minute", "wake-ups a minute", "RSS MiB", "PSS MiB", "private MiB")
     table(f"At rest: {SENSORS} sensors every {INTERVAL:g} s, all delivered", columns, [("daemon", *quiet)])
-    table("Wake-ups by thread", ("", "a minute"), threads)
     table("A backlog", ("", "readings per CPU-second"), [(f"{readings:,} queued", figure(each_second))])
 
 

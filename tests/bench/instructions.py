@@ -5,9 +5,14 @@ more and fewer times, so that start and end cancel out. Compares with instructio
 reviewer sees change; the exit code is 1 when one has grown by more than 5 % under the Python of that file.
 """
 
+import atexit
+import compileall
+import functools
 import json
 import os
 import platform
+import py_compile
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +32,7 @@ from agent.spool import Spool
 from agent.ticks import Ticks
 
 FILE = Path(__file__).with_suffix(".json")
-SENSORS, MORE, FEWER = 8, 40, 20
+SENSORS, MORE, FEWER = 8, 150, 20
 TOLERANCE = 0.05
 
 
@@ -71,13 +76,23 @@ def delivery(times: int, directory: Path) -> None:
         flush.close()
 
 
+@functools.cache
+def compiled() -> str:
+    """A copy of the agent with its bytecode: compiling a file that has changed would count, too."""
+    place = tempfile.mkdtemp(prefix="bench-instructions-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    shutil.copytree(Path(__file__).parents[2] / "agent", Path(place) / "agent")
+    compileall.compile_dir(place, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    return place
+
+
 def counted(arguments: list[str]) -> int:
     """Instructions of this file as a child."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, *arguments]
     # memory addresses and hashes alike in every run
     done = subprocess.run(
         ["setarch", "--addr-no-randomize", *command],
-        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": compiled()},
         capture_output=True,
         text=True,
         check=False,
