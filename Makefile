@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot fleet alerts fuzz-shield vm
+.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot arm fleet alerts fuzz-shield vm
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ boot: deb ## that package on a booted Debian 12 and 13, a line for each thing th
 
 vm: deb ## that package on a kernel with buses and power cuts, in QEMU: tests/vm/README.md; needs root, half an hour
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m vm.run ../dist/sensor-agent_*_all.deb $(or $(CUTS),20) $(or $(SUITE),trixie)
+
+arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, an hour at first
+	@set -e; for arch in arm64 armhf; do packaging/tests/arm $$arch $(or $(SUITE),trixie); done
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
