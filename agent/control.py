@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from agent.errors import AgentError, TryLater
+from agent.errors import AgentError, Refused
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Control(threading.Thread):
 def ask(directory: Path, question: Line) -> Iterator[Line]:
     """The daemon's answer, a line at a time; raises Told, or Gone if it stops before its end.
 
-    Raises FileNotFoundError or ConnectionRefusedError at once if no daemon listens, TryLater if it may not be asked.
+    Raises FileNotFoundError or ConnectionRefusedError at once if no daemon listens, Refused if it may not be asked.
     """
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     peer.settimeout(PATIENCE_SECONDS)
@@ -115,7 +115,8 @@ def ask(directory: Path, question: Line) -> Iterator[Line]:
     except BaseException as error:
         peer.close()
         if isinstance(error, PermissionError):
-            raise TryLater(f"the daemon may not be asked: {directory / NAME}: {error}", hint="sudo") from error
+            hint = "the same command with sudo"
+            raise Refused(f"the daemon may not be asked: {directory / NAME}: {error}", hint=hint) from error
         raise
     return _answer(peer, question)
 

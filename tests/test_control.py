@@ -65,6 +65,12 @@ def test_another_user_is_seen_as_such(directory: Path) -> None:
         assert next(ask(directory, {"user": 0})) == {"user": NOBODY}
 
 
+def test_a_directory_that_is_closed_to_the_asker_is_a_refusal(directory: Path) -> None:
+    directory.chmod(0o700)
+    with as_nobody(), pytest.raises(Refused, match="may not be asked"):
+        ask(directory, {})
+
+
 def test_an_error_arrives_with_its_hint_and_exit_code(directory: Path) -> None:
     with pytest.raises(Told, match="spool: no") as raised:
         list(ask(directory, {"ask": "fail"}))
