@@ -36,11 +36,17 @@ def export(size: int) -> bytes:
 
 @dataclass(slots=True)
 class DiskServer:
-    """Serves the disk from its making to `close`. `lock` is held for each request; take it to cut."""
+    """Serves the disk from its making to `close`. `lock` is held for each request; take it to cut.
+
+    The power fails when so many writes as `fails_at` have come since a flush: from then on nothing is answered, and
+    `failed` is set.
+    """
 
     disk: Disk
     file: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
+    fails_at: int = 0
+    failed: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,9 +102,13 @@ class DiskServer:
                 elif kind == WRITE:
                     self.disk.write(offset, data)
                 elif kind == FLUSH:
-                    self.disk.flush()
+                    if not self.failed.is_set():
+                        self.disk.flush()
                 elif kind == DISCONNECT:
                     return
                 else:
                     error = EINVAL
-            connection.sendall(struct.pack(">IIQ", ANSWER_MAGIC, error, handle) + answer)
+                if self.fails_at and len(self.disk.pending) >= self.fails_at:
+                    self.failed.set()
+            if not self.failed.is_set():
+                connection.sendall(struct.pack(">IIQ", ANSWER_MAGIC, error, handle) + answer)

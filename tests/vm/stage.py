@@ -18,6 +18,7 @@ from vm.receipts import Receipt, receipts
 from agent.devshield.shield import Setup, Shield
 
 DATA_MIB: Final = 64
+WRITES_SECONDS: Final = 15.0  # a tick writes every two seconds
 SENSORS: Final = ("freezer", "cellar", "room", "outside", "shelf")
 CONFIGURATION: Final = """
 [uplink]
@@ -119,9 +120,16 @@ class Stage:
         )
 
     def cut(self, guest: Guest, chance: random.Random) -> tuple[int, int]:
-        """Pull the plug of machine and disk; how many sectors were at stake and how many survived."""
+        """Let the power fail among the next writes (or now, if none come), of machine and disk.
+
+        Gives how many sectors were at stake and how many survived.
+        """
+        self._server.fails_at = chance.randint(1, 3)
+        self._server.failed.wait(WRITES_SECONDS)
         guest.cut()
         with self._server.lock:
+            self._server.fails_at = 0
+            self._server.failed.clear()
             return self.disk.cut(chance)
 
     def faults(self, *texts: str) -> None:

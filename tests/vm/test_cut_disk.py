@@ -40,7 +40,7 @@ def test_a_disk_that_lies_keeps_no_flush() -> None:
     assert left == {b"a", b"\0"}
 
 
-def test_a_client_reads_what_it_wrote_and_a_flush_reaches_the_medium(tmp_path: Path) -> None:
+def test_a_client_reads_what_it_wrote_and_after_the_power_failed_nothing_is_answered(tmp_path: Path) -> None:
     disk = Disk(8192)
     server = DiskServer(disk, tmp_path / "disk")
     with socket.socket(socket.AF_UNIX) as client:
@@ -60,6 +60,14 @@ def test_a_client_reads_what_it_wrote_and_a_flush_reaches_the_medium(tmp_path: P
         assert disk.pending
         ask(FLUSH, 0, 0)
         assert not disk.pending
+        server.fails_at = 1
+        client.sendall(struct.pack(">IHHQQI", REQUEST_MAGIC, 0, WRITE, 78, 0, 4) + b"lost")
+        assert server.failed.wait(5)
+        client.sendall(struct.pack(">IHHQQI", REQUEST_MAGIC, 0, FLUSH, 79, 0, 0))
+        client.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        assert disk.pending == [(0, b"lost")]
     server.close()
 
 
