@@ -214,3 +214,13 @@ def test_a_damaged_block_costs_itself_alone(tmp_path: Path) -> None:
         db.commit()
     with spool_in(tmp_path) as spool:
         assert [row.reading for row in known(spool)] == readings(2)
+
+
+def test_an_agent_from_before_the_ring_finds_its_version_and_what_is_unsent(tmp_path: Path) -> None:
+    with spool_in(tmp_path) as spool:
+        deliver(spool, 1)
+        spool.append(readings(2, 3))
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)  # what that agent takes; a higher one it refuses
+        sql = "SELECT seq, seconds, milli, boot, crc FROM reading JOIN sensor ON sensor.id = sensor ORDER BY seq"
+        assert [row[0] for row in db.execute(sql)] == [2, 3]
