@@ -31,9 +31,14 @@ class Departed:
         """Whether that reading has left."""
         return seq <= self.floor or seq in self.above
 
-    def show(self, seqs: Iterable[int]) -> None:
-        """These are the oldest readings in the spool, oldest first and without a gap."""
-        self._window = deque(seqs)
+    def show(self, seqs: Iterable[int], *, whole: bool = False) -> None:
+        """These are the oldest readings in the spool, oldest first and without a gap but for those that have left;
+        with `whole` there are no others.
+        """
+        oldest = list(seqs)
+        # what left between them, as a batch around a refused one, lets the floor pass once they leave as well
+        between = [seq for seq in self.above if whole or (oldest and seq < oldest[-1])]
+        self._window = deque(sorted({*oldest, *between}) if between else oldest)
 
     def hide(self) -> None:
         """Nothing is known of what is oldest: the floor stays until the next `show`."""

@@ -58,7 +58,8 @@ def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
         if row.boot:
             break
         found.append(row.spooled())
-    shelf.departed.show(spooled.seq for spooled in found if known)
+    whole = known and not shelf.ranges and len(found) == len(rows) < limit
+    shelf.departed.show((spooled.seq for spooled in found if known), whole=whole)
     return found
 
 
