@@ -8,6 +8,7 @@ import random
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from vm.guest import Guest
@@ -18,6 +19,7 @@ from vm.stage import Stage
 
 PATIENCE: Final = 180.0
 REFUSES, SLOW = "503", "slow:0.15"
+A_TICKS_ACKS: Final = 15  # so many fit between two commits; their mark on tmpfs goes with the power
 PREPARE: Final = """
 mkdir -p /run/systemd/system/sensor-agent.service.d
 printf '[Service]\\nEnvironmentFile=/run/boot-id\\n' >/run/systemd/system/sensor-agent.service.d/boot.conf
@@ -93,18 +95,26 @@ def missing(cut: Cut, receipts: list[Receipt]) -> tuple[int, list[tuple[str, str
     """After all was drained: how many of the stored ones are missing by count, and which by value.
 
     What this life has had in store arrives during it or later; a reading may have arrived before as well, if the cut before
-    took its acknowledgement.
+    took its acknowledgement. Values are looked for a second around: status works the time out anew, from two clocks that it
+    reads one after the other, and an emulated CPU may take its time between them.
     """
-    later = {each.key for each in receipts[cut.known :] if _seconds(each) <= cut.ended}
-    by_value = {(each.value.sensor, each.value.time): each.value.celsius for each in receipts}
-    wrong = [place for place, celsius in cut.certain.items() if by_value.get(place) != round(celsius, 3)]
+    later = {each.key for each in receipts[cut.known :] if seconds(each.value.time) <= cut.ended}
+    values = {
+        (each.value.sensor, seconds(each.value.time) + off, each.value.celsius)
+        for each in receipts
+        for off in (-1, 0, 1)
+    }
+    wrong = [
+        (sensor, time)
+        for (sensor, time), celsius in cut.certain.items()
+        if (sensor, seconds(time), round(celsius, 3)) not in values
+    ]
     return max(cut.stored - len(later), 0), wrong
 
 
-def _seconds(receipt: Receipt) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(receipt.value.time).timestamp()
+def seconds(utc: str) -> float:
+    """UNIX seconds of a time as it is sent."""
+    return datetime.fromisoformat(utc).timestamp()
 
 
 def drain(stage: Stage, guest: Guest) -> object:

@@ -96,13 +96,14 @@ def test_what_is_owed_counts_no_reading_of_a_disk_that_refuses(
     assert stored([Report.of(status(pending, acknowledged, trouble=trouble))]) == owed
 
 
-def row(second: int, celsius: str = "20.062") -> dict[str, Any]:
+def row(second: int, celsius: str = "") -> dict[str, Any]:
+    celsius = celsius or str(20 + second / 8)
     body = f'{{"temperature": "{celsius}", "time": "2026-11-25T04:00:0{second}Z", "sensor": "room"}}'
     return {"stored": True, "time": 0.0, "idempotency_key": f"guest-{second}", "body": body}
 
 
 def cut(count: int) -> Cut:
-    places = {("room", f"2026-11-25T04:00:0{n}Z"): 20.0625 for n in (1, 2)}
+    places = {("room", f"2026-11-25T04:00:0{n}Z"): 20 + n / 8 for n in (1, 2)}
     at = 1_795_579_203.5  # 2026-11-25T04:00:03.5Z
     return Cut("sampling", at - 3, at, known=0, stored=count, certain=places, at_stake=0, survived=0)
 
