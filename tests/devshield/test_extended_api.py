@@ -127,6 +127,16 @@ def test_batch_is_bounded(to: Ask, count: int, status: int) -> None:
         ("gzip", gzip.compress(b"[]") + b"more", 400),
         ("br", b"[]", 415),
     ],
+    ids=[
+        "a batch",
+        "one reading",
+        "too large unpacked",
+        "too large",
+        "not packed",
+        "cut short",
+        "more behind it",
+        "brotli",
+    ],
 )
 def test_body_may_be_gzip_of_a_bounded_size(to: Ask, encoding: str, body: bytes, status: int) -> None:
     got = to(body, content_encoding=encoding)
