@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,13 @@ def test_a_url_in_a_drop_in_is_left_there(tmp_path: Path) -> None:
     assert "url =" not in (tmp_path / "etc/config.toml").read_text()
 
 
-def test_without_the_right_to_write_it_says_who_has_it(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+@pytest.mark.parametrize("mode", [0o755, 0o700], ids=["to be seen", "not to be seen"])
+def test_without_the_right_to_write_it_says_who_has_it(tmp_path: Path, mode: int) -> None:
+    for directory in tmp_path.parents:
+        if Path(tempfile.gettempdir()) in directory.parents:
+            directory.chmod(0o755)
+    (tmp_path / "etc").mkdir(mode=mode)
+    tmp_path.chmod(0o755)
     with as_nobody():
         code, _, said = init(tmp_path, "--url", URL)
     assert (code, "next: sudo sensor-agent init" in said) == (73, True)

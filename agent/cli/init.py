@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -39,7 +40,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
 def init(args: argparse.Namespace) -> int:
     """Write it; 0 then. Raises ConfigError if there is one already or a value is not valid, CannotWrite."""
     file: Path = args.config
-    if file.exists() or file.is_symlink():
+    if os.path.lexists(file):
         raise ConfigError(f"{file} is there already, and is never overwritten", hint="sensor-agent check")
     tables, notes = probe(args.root)
     above = dropped_in(file)
