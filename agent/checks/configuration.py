@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from agent.checks.accounts import Account, may
 from agent.checks.finding import Check, fail, ok, warn
 from agent.config import Config
+from agent.config.files import missing
 from agent.errors import ConfigError
 
 EXAMPLES: Final = ("example.com", "example.org", "example.net", "example")  # RFC 2606: nobody is there
@@ -15,7 +16,7 @@ EXAMPLES: Final = ("example.com", "example.org", "example.net", "example")  # RF
 
 def refused(error: ConfigError, file: Path) -> list[Check]:
     """A line for each mistake of a configuration that cannot be loaded, or that there is none."""
-    if not file.exists():
+    if missing(file):
         return [fail("configuration", f"{file}: is not there", "sudo sensor-agent init --url URL (of your shield)")]
     return [fail("configuration", problem, error.hint) for problem in error.problems]
 

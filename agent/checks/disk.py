@@ -40,7 +40,7 @@ def mount_of(path: Path, root: Path) -> Mount | None:
 
 def disk(name: str, path: Path, root: Path) -> Iterator[Check]:
     """The file system of `path`, or of the nearest directory above that exists: only what is wrong with it."""
-    above = next(parent for parent in (path, *path.parents) if parent.exists())
+    above = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
     space = os.statvfs(above)
     mount = mount_of(above, root)
     if space.f_flag & os.ST_RDONLY:
@@ -76,7 +76,7 @@ def spool(path: Path, root: Path, service: Account | None) -> Iterator[Check]:
     if shut:
         yield fail("spool", f"{shut} is closed to {SERVICE_IS}", f"sudo chown -R sensor-agent: {path.parent}")
         return
-    above = next(parent for parent in path.parents if parent.exists())
+    above = next(parent for parent in path.parents if os.access(parent, os.F_OK))
     space = os.statvfs(above)
     room = space.f_bavail * space.f_frsize
     saw = f"{path}{'' if there else ' (made by the daemon at its start)'}, {room >> 20} MB free"

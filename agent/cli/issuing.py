@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.cli import parts
 from agent.config import Config
+from agent.config.files import missing
 from agent.delivery import Verdict
 from agent.device import board, device_name
 from agent.errors import ConfigError, Refused
@@ -123,7 +124,7 @@ def shield_probe(config: Config) -> "Probe":
 
 
 def _token_given(args: argparse.Namespace, config: Config) -> bool:
-    return args.token_stdin or bool(args.token_file) or Path(config.enroll.token_file).exists()
+    return args.token_stdin or bool(args.token_file) or not missing(Path(config.enroll.token_file))
 
 
 def token(args: argparse.Namespace, config: Config) -> str:

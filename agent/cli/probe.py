@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.cli.render import write_json
 from agent.config import SensorConfig, load
+from agent.config.files import missing
 from agent.errors import ConfigError
 from agent.sensors.inventory import Note, Table, absent, configured_as, probe
 
@@ -39,7 +40,7 @@ def look(args: argparse.Namespace) -> int:
 
 def _configured(file: Path) -> tuple[tuple[SensorConfig, ...], list[Note]]:
     """The sensors that are configured; none while there is no configuration yet."""
-    if not file.exists():
+    if missing(file):
         return (), []
     try:
         return load(file).sensors, []

@@ -20,10 +20,12 @@ def load(path: Path) -> Config:
     """
     problems: list[str] = []
     merged: dict[str, Any] = {}
+    denied = False
     for file in (path, *sorted(path.parent.glob("conf.d/*.toml"))):
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
+            denied = denied or isinstance(error, PermissionError)
             problems.append(f"{file}: cannot be read ({error.strerror})")
         except UnicodeDecodeError as error:
             problems.append(f"{file}: is not UTF-8 (byte {error.start})")
@@ -33,9 +35,12 @@ def load(path: Path) -> Config:
             merged = merge(merged, table)
     if problems:
         elsewhere = "" if path == DEFAULT else f"--config {path} "
-        missing = f"sudo sensor-agent {elsewhere}init --url URL"
-        mend = f"mend {path}, then: sensor-agent check --offline --config {path}"
-        raise ConfigError(problems, hint=mend if path.exists() else missing)
+        hint = f"mend {path}, then: sensor-agent check --offline --config {path}"
+        if denied:
+            hint = f"the same with sudo; or who may read it: ls -ld {path.parent} {path}"
+        elif missing(path):
+            hint = f"sudo sensor-agent {elsewhere}init --url URL"
+        raise ConfigError(problems, hint=hint)
     config = read(merged, problems)
     if config is not None:
         _check_files(config, problems)
@@ -45,6 +50,14 @@ def load(path: Path) -> Config:
             hint=f"mend {path}, then: sensor-agent check --offline --config {path}",
         )
     return config
+
+
+def missing(path: Path) -> bool:
+    """Whether it is known not to be there: a directory that this user may not look into tells nothing."""
+    try:
+        return not path.exists()
+    except PermissionError:
+        return False
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
