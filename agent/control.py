@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "control"
 QUESTION_BYTES: Final = 64 << 10
-PATIENCE_SECONDS: Final = 60.0  # with a peer that neither speaks nor listens
+PATIENCE_SECONDS: Final = 60.0  # with a peer that does not listen
+QUESTION_SECONDS: Final = 5.0  # for the whole question: who says a letter now and then keeps the others waiting
 BACKLOG: Final = 8
 
 Line = dict[str, Any]
@@ -45,9 +47,9 @@ class Told(AgentError):
 class Control(threading.Thread):
     """Serves the socket until closed. One that cannot be made costs the commands, not the daemon."""
 
-    def __init__(self, directory: Path, answer: Answer) -> None:
+    def __init__(self, directory: Path, answer: Answer, *, question_seconds: float = QUESTION_SECONDS) -> None:
         super().__init__(name="control", daemon=True)
-        self._directory, self._answer = directory, answer
+        self._directory, self._answer, self._question_seconds = directory, answer, question_seconds
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
 
     def run(self) -> None:
@@ -64,7 +66,6 @@ class Control(threading.Thread):
             while True:
                 peer, _ = self._socket.accept()
                 with closing(peer), suppress(OSError):  # the peer has gone
-                    peer.settimeout(PATIENCE_SECONDS)
                     self._serve(peer)
 
     def close(self) -> None:
@@ -87,12 +88,14 @@ class Control(threading.Thread):
     def _serve(self, peer: socket.socket) -> None:
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, user, _ = struct.unpack("3i", credentials)
-        with peer.makefile("rwb") as stream:
+        said = _question(peer, self._question_seconds)
+        peer.settimeout(PATIENCE_SECONDS)
+        with peer.makefile("wb") as stream:
             try:
-                question = json.loads(stream.readline(QUESTION_BYTES))
+                question = json.loads(said)
                 if not isinstance(question, dict):
                     raise ValueError("no object")  # noqa: TRY004, TRY301 - answered like other nonsense
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 stream.write(_line({"error": f"the question is no JSON object: {error}", "exit_code": 2}))
                 return
             try:
@@ -100,6 +103,19 @@ class Control(threading.Thread):
                     stream.write(_line(line))
             except AgentError as error:
                 stream.write(_line({"error": str(error), "hint": error.hint, "exit_code": error.exit_code}))
+
+
+def _question(peer: socket.socket, seconds: float) -> bytes:
+    """Its first line, or what there was of one. Raises TimeoutError if that takes longer."""
+    until = time.monotonic() + seconds
+    said = b""
+    while b"\n" not in said and len(said) < QUESTION_BYTES:
+        peer.settimeout(max(until - time.monotonic(), 0.001))
+        more = peer.recv(QUESTION_BYTES - len(said))
+        if not more:
+            break
+        said += more
+    return said.partition(b"\n")[0]
 
 
 def ask(directory: Path, question: Line) -> Iterator[Line]:
@@ -149,4 +165,5 @@ def short(directory: Path) -> Iterator[str]:
 
 
 def _line(said: Mapping[str, Any]) -> bytes:
-    return json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(said, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace") + b"\n"  # half a character becomes its JSON escape

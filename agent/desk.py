@@ -113,7 +113,15 @@ def _stretch(question: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _chosen(question: Mapping[str, Any]) -> Chosen:
-    return Chosen(tuple(question.get("seqs") or ()), question.get("sensor"), question.get("status"))
+    seqs, sensor, status = (question.get(name) for name in ("seqs", "sensor", "status"))
+    seqs = [] if seqs is None else seqs
+    if not isinstance(seqs, list) or not all(isinstance(seq, int) for seq in seqs):
+        raise BadQuestion(f"seqs: must be a list of numbers (got {seqs!r:.60})")
+    if not (sensor is None or isinstance(sensor, str)):
+        raise BadQuestion(f"sensor: must be a name (got {sensor!r:.60})")
+    if not (status is None or isinstance(status, int)):
+        raise BadQuestion(f"status: must be a number (got {status!r:.60})")
+    return Chosen(tuple(seqs), sensor, status)
 
 
 def _utc(seconds: int | None) -> str | None:
