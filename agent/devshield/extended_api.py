@@ -22,7 +22,12 @@ from agent.devshield.server import Request
 BATCH: Final = 500  # items
 BODY_BYTES: Final = 1 << 20  # after decompression
 ANNOUNCEMENT: Final = (("Sensor-Batch", str(BATCH)), ("Accept-Encoding", "gzip"))
-PAGE: Final = Path(__file__).with_name("reader.html")  # one static file, served at /
+PAGE: Final = Path(__file__).with_name("reader.html")  # the Worker's too; it says itself what it may load
+PAGE_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+)
 _KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')  # a structured-field string, RFC 8941 §3.3.3
 _GZIP: Final = 31  # wbits of zlib: 15, and 16 for gzip's frame
 
@@ -122,9 +127,7 @@ class ExtendedApi:
 
     def _get(self, device: str, path: str, query: str) -> Reply:
         if path == "/":
-            if not PAGE.exists():
-                raise Refused(404, "no reader's page is installed")
-            return Reply(200, HTML, PAGE.read_bytes())
+            return Reply(200, HTML, PAGE.read_bytes(), PAGE_HEADERS)
         visible = [each for one in self._seen_by(device) for each in self._readings.of(one) or ()]
         if path.rpartition("/")[2] == "sensors":
             return _json(extended_query.by_sensor(visible))
