@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot arm fleet alerts fuzz-shield vm
+.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot arm fleet alerts fuzz-shield vm docs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -75,12 +75,20 @@ boot: deb ## that package on a booted Debian 12 and 13, a line for each thing th
 vm: deb ## that package on a kernel with buses and power cuts, in QEMU: tests/vm/README.md; needs root, half an hour
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m vm.run ../dist/sensor-agent_*_all.deb $(or $(CUTS),20) $(or $(SUITE),trixie)
 
+docs: $(VENV)/.docs ## the documentation site, in build/site: links and anchors checked, nothing fetched by its pages
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	@echo build/site/index.html
+
 arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, an hour at first
 	@set -e; for arch in arm64 armhf; do packaging/tests/arm $$arch $(or $(SUITE),trixie); done
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
 	find agent tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.docs: $(READY)
+	@WITH='dev docs' .ci/venv $(VENV)
+	@touch $@
 
 $(READY): pyproject.toml .ci/venv
 	@echo "setting up $(VENV) with what the tests need (about half a minute; again only when pyproject.toml changes)"
