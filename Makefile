@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop powercuts powercuts-simulated clean peers tpm deb boot arm fleet alerts fuzz-shield vm docs
+.PHONY: help demo test lint types bench soak instructions fuzz faults umockdev interop reader powercuts powercuts-simulated clean peers tpm deb boot arm fleet alerts fuzz-shield vm docs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ umockdev: ## the installed agent on hardware that umockdev plays, as nobody; nee
 interop: $(READY) ## the agent against the Workers runtime, nginx, Caddy and Java; about a minute and a half
 	@.ci/interop-needs build/interop
 	@$(VENV)/bin/pytest tests/interop/interop_*.py
+
+reader: $(READY) ## the reader's page in headless Chromium against each kind of shield, half a minute; pictures in build/reader
+	@.ci/interop-needs build/interop
+	@READER_PICTURES=build/reader $(VENV)/bin/pytest tests/interop/interop_reader.py
 
 fuzz-shield: $(READY) ## every route of the deployable Worker, fuzzed from its OpenAPI description; three minutes
 	@.ci/interop-needs build/interop
