@@ -59,7 +59,7 @@ def test_each_sensor_has_its_latest_reading_and_a_chart_with_its_gaps(world: Wor
 
     cellar, cold, freezer = page.value(CARDS)
     assert [each["title"] for each in (cellar, cold, freezer)] == ["cellar", "cold room", "freezer"]
-    assert (freezer["value"], cold["value"], cellar["age"]) == ("−18.00 °C", "4.90 °C", "2 h ago")
+    assert (freezer["value"], cold["value"], cellar["age"]) == ("−18.00 °C", "3.97 °C", "2 h ago")
     assert [each["stale"] for each in (cellar, cold, freezer)] == [True, False, False]
     assert freezer["words"].endswith(", gaps: 1")
     assert (freezer["lines"], freezer["gaps"], cold["lines"], cold["gaps"]) == (2, 1, 1, 0)

@@ -61,7 +61,7 @@ def day(now: datetime) -> list[dict[str, Any]]:
     """A freezer's, with two hours missing; a cold room's; a cellar's, which ended two hours ago."""
     found = []
     for minute in range(1435, -1, -1):
-        ripple, opened = math.sin(minute / 3.1) / 6, math.exp(-(minute % 190) / 40)
+        ripple, opened = math.sin(minute / 3.1) / 6, math.exp(-((1435 - minute) % 190) / 40)
         if not 500 < minute < 620:
             found.append(reading(now, minute, "freezer", -18 + 1.2 * math.sin(minute / 25) + ripple))
         found.append(reading(now, minute, "cold room", 3.9 + opened + ripple / 2))
