@@ -3,8 +3,9 @@
 Pure: monotonic seconds and counts in, an estimate out; no estimate is better than a wild one.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from agent.record import dataclass
 
 APART_SECONDS: Final = 5.0  # less says more about one answer than about the rate
 SAMPLES: Final = 13  # a minute of waiting at a terminal; a quarter of an hour of ticks, one a minute

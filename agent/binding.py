@@ -5,9 +5,10 @@ the certificate, in one rename, also to a daemon that may not look into the stor
 """
 
 import re
-from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final
+
+from agent.record import astuple, dataclass
 
 _LINE: Final = re.compile(
     rb"^sensor-agent board: serial=([0-9a-f]*) card=([0-9a-f]*) machine=([0-9a-f]*)$", re.MULTILINE

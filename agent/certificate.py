@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-import ssl
+from binascii import a2b_base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from agent.record import dataclass
+
 JITTER: Final = 20  # a renewal comes earlier by up to this part of the life
 COMMON_NAME: Final = bytes.fromhex("550403")  # OID 2.5.4.3, X.520
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
 _ENCODINGS: Final = {0x1E: "utf-16-be", 0x1C: "utf-32-be", 0x14: "latin-1"}  # BMP-, Universal-, TeletexString
 
@@ -50,10 +51,10 @@ def parse(pem: bytes) -> Certificate:
 
     Raises ValueError if there is none or it is not DER of that shape.
     """
-    block = first_pem(pem)
+    block = _PEM.search(pem)
     if block is None:
         raise ValueError("no PEM certificate")
-    der = ssl.PEM_cert_to_DER_cert(block.decode("ascii"))
+    der = a2b_base64(block.group(1))  # `ssl` has this too, and is a tenth of the CPU to the first sample
     try:
         [(_, certificate)] = _elements(der)
         tbs = list(_elements(next(_elements(certificate))[1]))

@@ -1,19 +1,18 @@
 """The time of day, and whether to believe it: a board without a battery boots in the past."""
 
-import ctypes
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent import BUILD_EPOCH
+from agent.record import dataclass
 
 SYNCHRONISED: Final = Path("run/systemd/timesync/synchronized")  # touched at each sync, systemd-timesyncd(8)
 SEEN: Final = Path("run/sensor-agent-clock/synchronised")  # by sensor-agent-clock.service, which asks the kernel
 BOOT_ID: Final = Path("proc/sys/kernel/random/boot_id")
 STA_UNSYNC: Final = 0x0040  # linux/timex.h
-_TIMEX_BYTES, _STATUS_OFFSET = 208, 40 if ctypes.sizeof(ctypes.c_long) == 8 else 20
+_TIMEX_BYTES: Final = 208
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,13 @@ def kernel_says_synchronised() -> bool:
 
     False also where the call is forbidden, as under ProtectClock=.
     """
+    import ctypes  # most boards have timesyncd, whose file is asked first
+
     buffer = ctypes.create_string_buffer(_TIMEX_BYTES)
     if ctypes.CDLL(None, use_errno=True).adjtimex(buffer) < 0:
         return False
-    status = int.from_bytes(buffer.raw[_STATUS_OFFSET : _STATUS_OFFSET + 4], "little")
+    offset = 40 if ctypes.sizeof(ctypes.c_long) == 8 else 20  # of `status`, behind three longs and their padding
+    status = int.from_bytes(buffer.raw[offset : offset + 4], "little")
     return not status & STA_UNSYNC
 
 

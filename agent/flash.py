@@ -4,12 +4,12 @@ Counted: what the kernel says this process had written (write_bytes, proc_pid_io
 commit what the file system's journal adds. Not counted: other programs, and what a card moves about inside itself.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import Stamp
 from agent.reading import utc_text
+from agent.record import dataclass, replace
 
 COUNTERS: Final = Path("/proc/self/io")
 JOURNAL_BYTES: Final = 2_400  # a commit, on ext4 with ticks ten seconds apart: 11,648 on the device, 9,216 of them data

@@ -6,16 +6,18 @@ pair loads. Who makes and switches pairs is `identity_store`.
 
 import os
 import re
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.binding import UNKNOWN, Board, Match, bound_to, compare, differences
 from agent.certificate import Certificate, parse
+from agent.record import dataclass
+
+if TYPE_CHECKING:
+    import ssl
 
 # what OpenSSL calls a key of another certificate, of the same kind or of another
 MISMATCH: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
@@ -104,6 +106,8 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
         certificate = parse(text)
     except ValueError as error:
         return Identity(IdentityState.BROKEN, detail=f"{cert_file}: {error}", fix="sensor-agent enroll --force")
+    import ssl  # a tenth of the CPU to the first sample, which need not wait for a look at the pair
+
     trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         trial.load_cert_chain(cert_file, key_file, password="")
@@ -130,7 +134,7 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
     return Identity(IdentityState.ACTIVE, files, certificate, moved=moved)
 
 
-def _explain(error: ssl.SSLError, files: tuple[str, str], certificate: bytes) -> str:
+def _explain(error: "ssl.SSLError", files: tuple[str, str], certificate: bytes) -> str:
     """What is wrong with the pair; OpenSSL says no more than `PEM lib` of most of it."""
     cert_file, key_file = files
     if error.reason in MISMATCH:

@@ -8,13 +8,13 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.config import EnrollConfig, IdentityConfig, SpoolConfig
 from agent.config.files import merge
 from agent.errors import CannotWrite, ConfigError
+from agent.record import dataclass
 
 MACHINE_ID: Final = "/etc/machine-id"
 UNSET: Final = {"", "uninitialized"}  # machine-id(5)

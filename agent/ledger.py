@@ -5,9 +5,10 @@ fills a line and not the ledger.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from agent.record import dataclass, replace
 
 CLOSE_SECONDS: Final = 900  # misses no further apart than this share an entry
 LATE: Final = 1.5  # intervals between two readings that make a hole

@@ -4,7 +4,8 @@ All of it is optional, and none of it makes a number out of a failed read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from agent.record import dataclass
 
 Points = Sequence[Sequence[float]]
 """Two points of a calibration, each what the sensor showed and what was true, both in °C; or none."""

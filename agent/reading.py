@@ -3,9 +3,10 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from agent.record import dataclass
 
 LATEST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that four digits can name
 AHEAD_SECONDS: Final = 3600  # a stamp further ahead than this was of a wrong clock, and binds nobody

@@ -9,7 +9,6 @@ import math
 import queue
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.clock import Clock, Stamp
@@ -17,6 +16,7 @@ from agent.config import SensorConfig
 from agent.errors import SensorError, Unreadable
 from agent.lanes import Lane
 from agent.measurement import TRIES, SpikeFilter, measure
+from agent.record import dataclass, field, replace
 from agent.sensors import ConvertsTogether, Sensor
 from agent.trend import Trend
 

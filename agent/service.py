@@ -10,12 +10,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.delivery import LineState
 from agent.flush import Flush, Plan
 from agent.notify import Notifier
+from agent.record import dataclass
 from agent.sampler import TICK_SECONDS
 from agent.spool import Limits, Spool
 from agent.ticks import Ticks

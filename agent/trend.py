@@ -3,8 +3,9 @@
 Pure. A point is the mean of a quarter of an hour; where nothing was read there is none, so a gap stays a gap.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from agent.record import dataclass
 
 STEP_SECONDS: Final = 900
 POINTS: Final = 24  # six hours: what fits beside a name, a value and an age in 80 columns

@@ -18,6 +18,7 @@ AGENT: Final = Path(__file__).parent.parent / "agent"
 
 # lowest first; a unit is a module, or a package inside of which siblings may import each other
 LAYERS: Final[tuple[tuple[str, ...], ...]] = (
+    ("record",),
     ("errors", "events", "reading", "causes", "certificate"),
     (
         *("schedule", "backlog", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
@@ -35,7 +36,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("cli",),
 )
 RANK: Final = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
-PURE: Final = (*LAYERS[0], *LAYERS[1])
+PURE: Final = (*LAYERS[0], *LAYERS[1], *LAYERS[2])
 # what computes; nothing here opens a file, reads a clock, draws a number or logs
 PURE_LIBRARY: Final = frozenset(
     {
@@ -44,8 +45,8 @@ PURE_LIBRARY: Final = frozenset(
         *("pathlib", "string", "struct", "types", "typing", "zlib"),
     }
 )
-# `ssl` for PEM to DER only; keys and signatures draw their numbers inside `cryptography`
-PURE_EXCEPTIONS: Final = {("certificate", "ssl"), ("pem", "cryptography"), ("pkcs12", "cryptography")}
+# keys and signatures draw their numbers inside `cryptography`
+PURE_EXCEPTIONS: Final = {("pem", "cryptography"), ("pkcs12", "cryptography")}
 WORLD_CALLS: Final = frozenset(
     {
         *("open", "print", "input", "now", "today", "utcnow"),
@@ -263,7 +264,7 @@ ALLOWED: Final = (
     ("devshield/edge.py", "import OpenSSL\nfrom agent import pem\nfrom agent.devshield import stage"),
     ("sensors/chips.py", "import struct\nfrom agent.sensors import Bus\nfrom agent.errors import Unreadable"),
     ("__main__.py", "from agent.cli import main"),
-    ("certificate.py", "import ssl"),
+    ("pem/keys.py", "import cryptography"),
 )
 
 

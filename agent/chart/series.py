@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from agent.record import dataclass
 
 NEIGHBOURS: Final = 5  # intervals on each side that say what is usual: thinned readings lie further apart
 EXPLAINED: Final = 1.6  # usual intervals that make a hole where the ledger has a reason

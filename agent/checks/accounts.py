@@ -1,9 +1,10 @@
 """Users and groups of the system below a root, and what they may do to a file: from /etc, without asking the running one."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from agent.record import dataclass
 
 SERVICE: Final = "sensor-agent"
 

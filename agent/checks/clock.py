@@ -1,13 +1,13 @@
 """The clock: whether it can be believed, who sets it, and what it is after a power cut."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from agent import BUILD_EPOCH
 from agent.checks.finding import Check, fail, ok, warn
+from agent.record import dataclass
 
 DAEMONS: Final = {
     "systemd-timesyncd": "usr/lib/systemd/systemd-timesyncd",

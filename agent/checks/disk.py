@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.checks.accounts import Account, may
 from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.errors import SpoolError
+from agent.record import dataclass
 from agent.spool import is_spool
 
 LEAST_ROOM: Final = 64 << 20  # bytes; below this a board fills up within weeks

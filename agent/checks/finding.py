@@ -1,7 +1,8 @@
 """One line of a check. Whatever is not well names the next command."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from agent.record import dataclass
 
 AS_ROOT: Final = "sudo sensor-agent check"  # sees what this user may not
 

@@ -3,7 +3,6 @@
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
+from agent.record import dataclass
 
 NEAR_DAYS: Final = 30
 DENIED: Final = os.strerror(errno.EACCES)

@@ -6,12 +6,12 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from agent.checks.finding import Check, fail, ok, warn
+from agent.record import dataclass
 
 SECONDS: Final = 4.0  # for each step; a packet that got lost three times is still in time
 ADDRESSES: Final = 6

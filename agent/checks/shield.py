@@ -5,12 +5,12 @@ A GET stores nothing, and neither does a POST of `{}`: it is no reading, so the 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from agent.checks.finding import Check, fail, ok, warn
 from agent.delivery import Answer, Verdict
+from agent.record import dataclass
 from agent.uplink import Target, Uplink
 
 _RAY: Final = re.compile(r"CF-Ray [\w-]+|[0-9a-f]{8,}")  # differs from answer to answer

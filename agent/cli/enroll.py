@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from agent.config import Config, load
 from agent.errors import AgentError, Refused, TryLater
 from agent.issuers import NAMES, can_renew
 from agent.reading import utc_text
+from agent.record import replace
 
 if TYPE_CHECKING:
     from agent.enrollment import Report, Step

@@ -5,8 +5,9 @@ Text on a screen may come from a server's answer: control characters never reach
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TextIO
+
+from agent.record import dataclass
 
 NARROWEST, WIDEST = 32, 100
 PAINTS: Final = {"red": "31", "yellow": "33", "green": "32", "dim": "2", "bold": "1"}

@@ -1,13 +1,13 @@
 """The sections of the configuration: every key with its default, its unit and the checks its value must pass."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
 from agent.config.sensors import SensorConfig
-from agent.config.tables import REQUIRED, between, each, key, matches, one_of
+from agent.config.tables import between, each, key, matches, one_of
+from agent.record import REQUIRED, dataclass, field
 
 _PATH = matches(r"/[^\0]*", 'an absolute path, as "/var/lib/…"')
 _HTTPS = matches(r"https://[^\s/?#@%]+(/[^\s#]*)?", "an https:// URL without user, fragment or spaces")

@@ -1,11 +1,11 @@
 """The `[[sensors]]` tables: which keys a driver takes, and that no two name the same thing."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.config.tables import REQUIRED, between, key, matches, read_table
+from agent.config.tables import between, key, matches, read_table
 from agent.quality import slope
+from agent.record import REQUIRED, dataclass
 from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.ds18b20 import RATED_CELSIUS as ONE_WIRE_RATED

@@ -1,25 +1,25 @@
-"""A TOML table into a frozen dataclass: types, checks, unknown keys; every problem collected with its path."""
+"""A TOML table into a record: types, checks, unknown keys; every problem collected with its path."""
 
-import dataclasses
 import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
+
+from agent import record
+from agent.record import REQUIRED, field
 
 Check = Callable[[Any], str | None]
 """Given a value of the right type, what is wrong with it ("must be …"), or None."""
 
 T = TypeVar("T")
 
-REQUIRED: Final = dataclasses.MISSING
-
 TYPE_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def key(default: Any, *checks: Check) -> Any:
-    """A dataclass field with its default (REQUIRED: the key must be given) and the checks its value must pass."""
-    return dataclasses.field(default=default, metadata={"checks": checks})
+    """A field with its default (REQUIRED: the key must be given) and the checks its value must pass."""
+    return field(default=default, metadata={"checks": checks})
 
 
 def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | None:
@@ -32,22 +32,22 @@ def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | 
         return None
     before = len(problems)
     hints = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {each.name: each for each in record.fields(cls)}
     report_unknown(table, fields, path, problems)
     values: dict[str, Any] = {}
-    for name, field in fields.items():
+    for name, each in fields.items():
         where = f"{path}.{name}" if path else name
         if name not in table:
-            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            if each.default is REQUIRED and each.default_factory is REQUIRED:
                 problems.append(f"{where}: is required")
             continue
         hint, value = hints[name], table[name]
-        if dataclasses.is_dataclass(hint):
+        if record.is_dataclass(hint):
             values[name] = read_table(typing.cast("type[Any]", hint), value, where, problems)
             continue
         typed, wrong = _typed(hint, value)
         if wrong is None:
-            wrong = next(filter(None, (check(typed) for check in field.metadata.get("checks", ()))), None)
+            wrong = next(filter(None, (check(typed) for check in each.metadata.get("checks", ()))), None)
         if wrong is not None:
             problems.append(f"{where}: {wrong} (got {value!r})")
         values[name] = typed

@@ -6,11 +6,11 @@ shield that refuses a batch again after that is not sent any for an hour, whatev
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agent.delivery.answer import Answer, Verdict, judge
 from agent.delivery.offer import Offer
+from agent.record import dataclass, replace
 
 BODY_BYTES: Final = 256 << 10  # before compression; a quarter of what the shield must take
 STEP: Final = 4  # how much smaller after trouble, how much larger after success: 500 is four requests from 1

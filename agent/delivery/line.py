@@ -1,10 +1,10 @@
 """The state of the connection and when the next POST may go: back-off after trouble, pace while all is well."""
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from agent.delivery.answer import Answer, Verdict
+from agent.record import dataclass, replace
 
 SLOWEST: Final = 60.0  # seconds between POSTs that an endpoint can slow us down to by refusing
 SLOWER: Final = 1.5  # after a refusal that was about the pace

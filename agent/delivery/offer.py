@@ -1,6 +1,6 @@
 """What a shield says that it takes beside single readings: announced in the headers of its answers, never assumed."""
 
-from dataclasses import dataclass
+from agent.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ accepted, it is deferred: tried once an hour, and to blame after ten tries and a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.delivery.answer import Answer, Verdict
+from agent.record import dataclass, field, replace
 
 MANY: Final = 5  # different readings refused in a row: then it is the API that refuses, not the readings
 PATIENCE: Final = 5  # answers of 500 to the oldest reading, until the next one is tried once

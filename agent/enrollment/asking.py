@@ -7,7 +7,6 @@ the same key, and looked for in the issuer's list before it is asked for.
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Final
@@ -28,6 +27,7 @@ from agent.enrollment.standing import certificate_in
 from agent.errors import TryLater, UnusableAnswer
 from agent.identity_store import IdentityStore
 from agent.issuers import Issued, Issuer
+from agent.record import dataclass
 
 log = logging.getLogger(__name__)
 

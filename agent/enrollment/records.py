@@ -1,12 +1,12 @@
 """What an enrollment is told and what it tells."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from agent.binding import UNKNOWN, Board
 from agent.certificate import Certificate
+from agent.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

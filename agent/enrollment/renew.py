@@ -8,7 +8,6 @@ timer, asks the shield about both pairs and goes back.
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from agent.errors import AgentError, IdentityError, Refused
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 from agent.issuers import Issuer
+from agent.record import dataclass
 from agent.renewal import WARNING_DAYS, warning
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +15,7 @@ from agent.flush.exits import Exits
 from agent.flush.outbox import Outbox
 from agent.flush.plan import Delivered, Plan, Poster
 from agent.identity import Identity, IdentityState
+from agent.record import replace
 from agent.spool import Spool, Spooled
 
 log = logging.getLogger(__name__)

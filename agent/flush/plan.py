@@ -1,11 +1,11 @@
 """What delivery is told and what it tells: records, and the one thing that it needs of the uplink."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agent.binding import UNKNOWN, Board
 from agent.delivery import Answer, Backoff, Verdict
+from agent.record import dataclass, replace
 from agent.spool import Spooled
 
 

@@ -4,8 +4,9 @@ An issuer is made with what it is shown: a token, or the pair in force. So a ren
 another credential, and enrollment need not know the difference.
 """
 
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from agent.record import dataclass
 
 NAMES: Final = ("cloudflare", "est", "cfssl", "manual")
 

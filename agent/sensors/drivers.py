@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from agent.config import SensorConfig
 from agent.config.sensors import address_of
+from agent.record import dataclass, field
 from agent.sampler import Probe
 from agent.sensors import Sensor, Wait
 from agent.sensors.chips import CHIPS

@@ -6,11 +6,11 @@ A number such as hwmon2 is the order in which drivers were loaded, so it is neve
 import errno
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 from agent.errors import Absent, BusStuck, Implausible, Misconfigured, SensorError, Unreadable
+from agent.record import dataclass
 
 I2C_DEVICES: Final = Path("sys/bus/i2c/devices")
 HWMON: Final = Path("sys/class/hwmon")

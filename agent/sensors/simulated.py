@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
+
+from agent.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ Everything that travels goes through the Bus protocol, so a chip is read the sam
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from agent.errors import Misconfigured, Unreadable
+from agent.record import dataclass
 from agent.sensors import Bus, Wait
 
 

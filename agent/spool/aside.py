@@ -6,11 +6,11 @@ Each change is one commit, on flash when it returns; if the disk refuses, nothin
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from agent.ledger import Cause, joined
 from agent.reading import Reading
+from agent.record import dataclass
 from agent.spool import again, gaps, table
 from agent.spool.row import Row
 from agent.spool.shelf import Shelf, number

@@ -6,11 +6,11 @@ Pure. Measured on eight sensors every ten seconds: 2.3 bytes a reading, where a 
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 from agent.reading import Reading
+from agent.record import dataclass
 from agent.spool.row import Spooled
 
 ROWS: Final = 512  # readings in a block; one costs the card about 13 KB, so 25 bytes a reading

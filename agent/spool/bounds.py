@@ -1,10 +1,10 @@
 """What leaves when the spool is full: by age, then by count; every reading that leaves here is counted."""
 
 import sqlite3
-from dataclasses import dataclass, field
 from typing import Final
 
 from agent.ledger import Cause, Gap
+from agent.record import dataclass, field
 
 LIVE: Final = "seq > :floor"
 

@@ -1,7 +1,6 @@
 """What stands at the front of the queue, and how much behind it."""
 
-from dataclasses import dataclass
-
+from agent.record import dataclass
 from agent.spool import aside
 from agent.spool.row import Spooled
 from agent.spool.shelf import Shelf

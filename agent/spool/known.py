@@ -4,11 +4,11 @@ The queue is held for one piece at a time, and a piece is small, whatever the sp
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from agent.errors import SpoolError
+from agent.record import dataclass, replace
 from agent.spool import again, aside, block, past, table
 from agent.spool.aside import Aside, Chosen
 from agent.spool.queue import Spool

@@ -1,10 +1,10 @@
 """Readings that are numbered and not yet committed: for a window, or because the disk refuses them; bounded."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from agent.reading import Reading
+from agent.record import dataclass, field
 from agent.spool.row import Row
 
 MEMORY_READINGS: Final = 20_000  # kept while the disk refuses them; about 4 MiB

@@ -6,10 +6,10 @@ It asks for no commit: its blocks ride on a tick's. It is bounded in bytes, and 
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
+from agent.record import dataclass
 from agent.spool import block, table
 from agent.spool.block import Block
 from agent.spool.row import Spooled

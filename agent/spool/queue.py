@@ -9,13 +9,13 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
 from agent.errors import ForeignSpool, SpoolError, TryLater
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
+from agent.record import replace
 from agent.spool import aside, front, waiting
 from agent.spool.bounds import Limits
 from agent.spool.damage import ADRIFT

@@ -1,9 +1,9 @@
 """What the spool keeps of a reading, and the checksum that a damaged row fails."""
 
 import zlib
-from dataclasses import dataclass
 
 from agent.reading import Reading
+from agent.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

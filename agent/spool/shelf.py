@@ -5,7 +5,6 @@ Not locked: the queue does that.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
 from agent.reading import AHEAD_SECONDS, Reading
+from agent.record import replace
 from agent.spool import bounds, gaps, past, salvage, table
 from agent.spool.again import Again
 from agent.spool.block import Tail

@@ -1,11 +1,11 @@
 """What becomes of readings that wait for the clock: stamped once it is trusted, set aside when their boot has ended."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from typing import Final
 
 from agent.ledger import Cause
+from agent.record import replace
 from agent.spool import aside, held, table
 from agent.spool.row import Row
 from agent.spool.shelf import Shelf, later

@@ -1,10 +1,10 @@
 """The instant that a status is of."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.clock import Stamp
 from agent.reading import utc_text
+from agent.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ Pure. A fix is the next command to type, or the configuration key to look at.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from agent.config import Config
 from agent.delivery import Line, LineState
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
+from agent.record import dataclass
 from agent.sampler import Health
 from agent.spool import Counts
 from agent.status.moment import Moment

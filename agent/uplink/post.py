@@ -7,7 +7,6 @@ CA and proxy variables and .netrc are never read: no requests.Session is made, o
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from agent.delivery import Answer, Verdict, lists, results
+from agent.record import replace
 from agent.uplink.deadline import Deadline
 from agent.uplink.outcome import BATCH_STATUS, fault, outcome
 from agent.uplink.target import Target

@@ -1,6 +1,6 @@
 """Where the uplink goes. Apart from what goes there, so that a configuration can be taken up without the HTTP library."""
 
-from dataclasses import dataclass
+from agent.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
