@@ -40,8 +40,7 @@ def parser(families: Sequence[str] = FAMILIES) -> argparse.ArgumentParser:
         parents=[_everywhere(config=DEFAULT_CONFIG, root=Path("/"), verbose=False)],
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    # argparse would make a help text to find its name, and import for it what unpacks archives
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=top.prog)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = _everywhere(config=argparse.SUPPRESS, root=argparse.SUPPRESS, verbose=argparse.SUPPRESS)
     for family in families:
         importlib.import_module(f"agent.cli.{family}").register(commands, common)

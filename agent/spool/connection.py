@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from shutil import disk_usage
 from typing import Final, TypeVar
 
 from agent.errors import SpoolError
@@ -96,7 +97,7 @@ class Connection:
         """
         free = self.ask(lambda db: db.execute("PRAGMA freelist_count").fetchone()[0])
         try:
-            return free >= SPARE_PAGES or store.free(self.path.parent) > store.WAL_BYTES
+            return free >= SPARE_PAGES or disk_usage(self.path.parent).free > store.WAL_BYTES
         except OSError as error:
             raise store.refusal(self.path, error) from error
 

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from shutil import disk_usage
 from typing import Final
 
 from agent.errors import AgentError, ForeignSpool, SpoolError, TryLater
@@ -58,12 +59,6 @@ def _obstacle(path: Path) -> str:
             if each.exists() and not os.access(each, os.W_OK):
                 return f" ({each} belongs to user {each.stat().st_uid}, this process runs as user {os.geteuid()})"
     return ""
-
-
-def free(directory: Path) -> int:
-    """Bytes that this process may still take on the disk of `directory`; raises OSError. `shutil` is slow to import."""
-    disk = os.statvfs(directory)
-    return disk.f_bavail * disk.f_frsize
 
 
 def is_spool(path: Path) -> bool:
@@ -116,7 +111,7 @@ def connect(path: Path) -> sqlite3.Connection:
         kept_wal(path).unlink(missing_ok=True)
         wal = Path(f"{path}-wal")
         small = not wal.exists() or wal.stat().st_size < WAL_BYTES
-        if small and free(path.parent) > 4 * WAL_BYTES:  # the file may grow by as much
+        if small and disk_usage(path.parent).free > 4 * WAL_BYTES:  # the file may grow by as much
             blank.grow(db, WAL_BYTES)
         migrate(db)
     except BaseException:
