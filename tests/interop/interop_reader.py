@@ -108,6 +108,7 @@ def test_what_comes_is_shown_and_nothing_is_asked_for_while_nobody_looks(world: 
     world.post(reading(datetime.now(UTC), 0, "fast", 77))
     page.until(f"{FAST} === '77.00 °C'")  # by itself, within the five seconds that suit this sensor
 
+    page.until("!busy")
     page.value("due = Date.now() + 1500, schedule()")  # not the five seconds again
     with page.hidden():
         world.post(reading(datetime.now(UTC), -1 / 60, "fast", 78))
