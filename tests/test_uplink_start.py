@@ -14,7 +14,7 @@ from agent.delivery import Verdict
 from agent.uplink import LateUplink, Target, Uplink
 
 NEVER = ("chardet", "charset_normalizer", "idna", "cryptography", "tenacity", "click")
-LATE = ("requests", "urllib3", "http.client")
+LATE = ("requests", "urllib3", "http.client", "ssl", "email.utils", "dataclasses", "inspect")
 
 
 def modules_after(statement: str) -> set[str]:
@@ -30,10 +30,20 @@ def test_the_daemon_starts_without_what_only_a_post_needs() -> None:
     assert modules_after("import agent.cli.run").isdisjoint({*LATE, *NEVER})
 
 
+def test_one_wire_brings_no_dataclasses_but_whoever_asks_has_them(tmp_path: Path) -> None:
+    ask = f"from agent.sensors.onewire.library import discover\nfrom pathlib import Path\ndiscover(Path({str(tmp_path)!r}))\n"
+    loaded = modules_after(ask)
+    assert "w1thermsensor" in loaded
+    assert loaded.isdisjoint({"dataclasses", "inspect"})
+
+    real = "from w1thermsensor.calibration_data import CalibrationData\nassert CalibrationData(2.0, 1.0, 3.0).reference_low_point == 0"
+    assert "dataclasses" in modules_after(ask + real)
+
+
 def test_the_uplink_brings_no_tables_of_encodings() -> None:
     loaded = modules_after("from agent.uplink import Uplink")
 
-    assert set(LATE) <= loaded
+    assert {"requests", "urllib3", "ssl"} <= loaded
     assert loaded.isdisjoint(NEVER)
 
 

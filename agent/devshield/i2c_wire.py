@@ -14,11 +14,11 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.devshield.onewire_tree import write_whole
+from agent.record import dataclass
 
 I2C_SLAVE, I2C_FUNCS, I2C_SLAVE_FORCE, I2C_RDWR, I2C_SMBUS = 0x0703, 0x0705, 0x0706, 0x0707, 0x0720  # linux/i2c-dev.h
 FUNCTIONS: Final = 0x0EFF0009  # plain I2C and SMBus emulation, as i2c-bcm2835 says

@@ -2,13 +2,36 @@
 
 import functools
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 DEVICES: Final = Path("sys/bus/w1/devices")
 SWITCH_ON: Final = (
     "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
 )
+CALIBRATION: Final = "w1thermsensor.calibration_data"
+
+
+@contextmanager
+def _without_calibration() -> Iterator[None]:
+    """Within it w1thermsensor may be imported; afterwards everyone gets its calibration, which is done here by our own.
+
+    It is all that needs `dataclasses`, which brings `inspect`: half of the library's import, and 1.3 MiB.
+    """
+    if "w1thermsensor" in sys.modules:
+        yield
+        return
+    nothing: Any = ModuleType(CALIBRATION)
+    nothing.CalibrationData = object  # the name stands in annotations
+    sys.modules[CALIBRATION] = nothing
+    try:
+        yield
+    finally:
+        del sys.modules[CALIBRATION]
 
 
 @functools.cache
@@ -18,7 +41,8 @@ def _library(devices: Path) -> Any:
     Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
     """
     os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
-    from w1thermsensor import W1ThermSensor
+    with _without_calibration():
+        from w1thermsensor import W1ThermSensor
 
     class Here(W1ThermSensor):  # type: ignore[misc]
         BASE_DIRECTORY = devices
