@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
 from bench import process
+from bench.compiled import compiled
 from bench.table import figure, machine, table
 from world.rig import FREEZER_TABLE, ROOM_TABLE, Rig
 
@@ -27,7 +28,11 @@ STARTS = 7
 MINUTES = float(os.environ.get("MINUTES", "2"))
 INTERVAL, SENSORS = 60.0, 8
 PAUSE = threading.Event().wait
-ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def environ() -> dict[str, str]:
+    """In which the daemon is an installed one, with its bytecode."""
+    return os.environ | {"PYTHONPATH": compiled(PYTHON)}
 
 
 class Bench(Rig):
@@ -58,7 +63,7 @@ def started(rig: Bench) -> tuple[float, float]:
     """CPU seconds until the first tick is on disk and in the status file, and until its readings are at the shield."""
     (rig.board / "run/sensor-agent/status.json").unlink(missing_ok=True)
     before = len(rig.stored())
-    daemon = rig.start(environ=ENVIRON)
+    daemon = rig.start(environ=environ())
     while not rig.status():
         PAUSE(0.001)
     sampled = process.cpu(daemon.pid)
@@ -71,7 +76,7 @@ def started(rig: Bench) -> tuple[float, float]:
 def idle(rig: Bench) -> tuple[object, ...]:
     """A row: whole minutes after the first one's deliveries, each with a tick and its deliveries."""
     before = len(rig.stored())
-    daemon = rig.start(environ=ENVIRON)
+    daemon = rig.start(environ=environ())
     rig.until(lambda: len(rig.stored()) >= before + SENSORS)
     PAUSE(5.0)
     used, woken = process.cpu(daemon.pid), process.wakeups(daemon.pid)
@@ -95,7 +100,7 @@ def drained(rig: Bench, readings: int) -> float:
             numbers = range(start, min(start + 1000, readings))
             spool.append([Reading("freezer", seq % 90_000, 1_780_000_000 + seq) for seq in numbers])
     before = len(rig.stored())
-    daemon = rig.start(environ=ENVIRON)
+    daemon = rig.start(environ=environ())
     rig.until(lambda: len(rig.stored()) > before + 1)
     used, first = process.cpu(daemon.pid), len(rig.stored())
     rig.until(lambda: rig.status().get("spool", {}).get("pending") == 0, seconds=600)

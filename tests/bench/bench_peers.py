@@ -20,6 +20,7 @@ from types import ModuleType
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
 from bench import process
+from bench.compiled import compiled
 from bench.peers import Place, collectd, mqtt_io, sensor_agent, session, syslog_ng, thingsboard, tutorial
 from bench.table import figure, machine, table
 from net.namespace import bring_up, enter_own_network
@@ -124,7 +125,7 @@ def running(peer: ModuleType, place: Place) -> Iterator[subprocess.Popen[bytes]]
     own.mkdir()
     place = replace(place, directory=own, feed=own / "feed.jsonl")
     environ = {name: value for name, value in os.environ.items() if not name.endswith("_BUNDLE")}
-    environ["PYTHONPATH"] = os.pathsep.join((str(Path(__file__).parents[2]), str(Path(__file__).parents[1])))
+    environ["PYTHONPATH"] = os.pathsep.join((compiled(), str(Path(__file__).parents[1])))
     with (own / "log").open("wb") as log, ExitStack() as stack:
         started = subprocess.Popen(peer.command(place), stdout=log, stderr=log, env=environ)
         if peer is syslog_ng:

@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
+
+from bench.table import figure, machine, table
+
 from agent.reading import Reading
 from agent.spool import Limits, Spool
 
@@ -29,6 +33,7 @@ COMMITS = int(os.environ.get("COMMITS", "9"))
 BACK_TO_BACK = 400  # ticks
 START = 1_795_000_000
 JOURNAL_SECONDS = 6.0  # ext4 commits its journal every five
+SYNCS = 1.2  # the budget of a tick
 A_DAY = 86_400 / EVERY * SENSORS
 
 
@@ -184,30 +189,45 @@ def write(layout: str, directory: Path, ticks: int) -> None:
     os._exit(0)
 
 
-def main() -> int:
-    """Print the table; exit code 1 if a budget is exceeded."""
-    over = False
+def judged(value: float | None, budget: float | None, places: int) -> str | None:
+    """The figure, and whether it is over its budget."""
+    over = value is not None and budget is not None and value > budget
+    return f"{figure(value, places)}, over budget" if over else figure(value, places)
+
+
+def main() -> None:
+    """Print the tables."""
+    machine()
     with TemporaryDirectory(prefix="bench-wear-") as scratch, ThreadPoolExecutor(len(LINES)) as pool:
 
         def run(number: int, line: Line) -> tuple[float, float]:
             with mounted(Path(scratch), str(number)) as device:
                 return measured(line, device)
 
-        found = [pool.submit(run, number, line) for number, line in enumerate(LINES)]
-        print(f"{'durability':<28} {'bytes a reading':>15} {'budget':>8} {'flushes a tick':>15} {'MB a day':>9}")
-        for line, each in zip(LINES, found, strict=True):
-            size, flushes = each.result()
-            budget = f"{line.budget:.0f}" if line.budget else ""
-            over = over or bool(line.budget and size > line.budget)
-            print(f"{line.name:<28} {size:>15.0f} {budget:>8} {flushes:>15.2f} {size * A_DAY / 1e6:>9.1f}", flush=True)
-    for layout, most in (("strict", 1.2), ("naive", float("inf"))):
-        number = syncs(layout)
-        print(f"syncs a tick, {layout}: {'no strace' if number is None else round(number, 2)} (budget: {most})")
-        over = over or (number is not None and number > most)
-    return int(over)
+        found = list(pool.map(run, range(len(LINES)), LINES))
+    table(
+        f"What reaches a block device: {SENSORS} readings a tick, every {EVERY:g} s",
+        ("durability", "bytes a reading", "budget", "flushes a tick", "MB a day"),
+        [
+            (
+                line.name,
+                judged(size, line.budget, 0),
+                figure(line.budget),
+                figure(flushes, 2),
+                figure(size * A_DAY / 1e6, 1),
+            )
+            for line, (size, flushes) in zip(LINES, found, strict=True)
+        ],
+    )
+    counted = [(layout, syncs(layout), most) for layout, most in (("strict", SYNCS), ("naive", None))]
+    table(
+        "fsync and fdatasync, counted by strace",
+        ("durability", "a tick", "budget"),
+        [(layout, judged(number, most, 2), figure(most, 1)) for layout, number, most in counted],
+    )
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         write(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
-    sys.exit(main())
+    main()
