@@ -3,7 +3,8 @@
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
@@ -16,38 +17,50 @@ def block_signals() -> None:
 
 
 class Lane(threading.Thread, Generic[Work, Result]):
-    """The one thread that touches a bus. Idle, it waits on its queue and costs nothing."""
+    """The one thread that touches a bus. Idle, it waits on its queue and costs nothing.
+
+    A result is in `finished` as soon as it is there; `bell` gets this lane when a piece of work is done, so that whoever
+    waits for a tick wakes once a bus and not once a sensor.
+    """
 
     def __init__(
         self,
         bus: str,
         read: Callable[[Work], Result],
         break_down: Callable[[Work], Result],
-        results: "queue.SimpleQueue[Result]",
+        bell: "queue.SimpleQueue[Lane[Work, Result]]",
         monotonic: Callable[[], float],
     ) -> None:
         super().__init__(name=f"bus {bus}", daemon=True)  # one that hangs in the kernel must not keep the process
-        self.work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self.work: queue.SimpleQueue[Sequence[Work] | None] = queue.SimpleQueue()
+        self.finished: deque[Result] = deque()
         self.broken = False
-        self._read, self._break_down, self._results, self._monotonic = read, break_down, results, monotonic
+        self._read, self._break_down, self._bell, self._monotonic = read, break_down, bell, monotonic
         self._began: float | None = None
 
     def run(self) -> None:
         block_signals()
-        work: Work | None = None
+        left: deque[Work] = deque()
+        ended = False
         try:
             while (work := self.work.get()) is not None:
-                self._began = self._monotonic()
-                taken = self._read(work)
-                self._began = None
-                self._results.put(taken)
+                left.extend(work)
+                while left:
+                    self._began = self._monotonic()
+                    taken = self._read(left[0])
+                    self._began = None
+                    left.popleft()
+                    self.finished.append(taken)
+                self._bell.put(self)
+            ended = True
         finally:
             # anything but a SensorError is a fault in a driver: its traceback goes to the journal, this thread ends,
             # and whoever was to be read by it is told
-            self.broken = work is not None
-            while work is not None:
-                self._results.put(self._break_down(work))
-                work = None if self.work.empty() else self.work.get()
+            self.broken = not ended
+            while self.broken and not self.work.empty():
+                left.extend(self.work.get() or ())
+            self.finished.extend(map(self._break_down, left))
+            self._bell.put(self)
 
     def hangs_at(self, now: float, hang_seconds: float) -> float:
         """When the read under way is overdue."""

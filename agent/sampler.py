@@ -7,8 +7,8 @@ bus the healthy sensors come first, and a bus that hangs in the kernel is left a
 import logging
 import math
 import queue
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from agent.clock import Clock, Stamp
@@ -90,7 +90,7 @@ class Sampler:
         self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
         self._lanes: dict[str, Lane[Probe, Taken]] = {}
         self._under_way: dict[str, Lane[Probe, Taken]] = {}
-        self._results: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._bell: queue.SimpleQueue[Lane[Probe, Taken]] = queue.SimpleQueue()
 
     def tick(self, probes: Sequence[Probe], *, patience: float = math.inf) -> list[Taken]:
         """One try for each of the probes, in their order; a bus that does not return in time gives Unreadable.
@@ -101,8 +101,7 @@ class Sampler:
         deadline = self._monotonic() + patience
         late = self._arrived()
         _tell_who_is_due(probes)
-        for probe in sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0):
-            self._start(probe)
+        self._start(sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0))
         names = [probe.config.name for probe in probes]
         taken = self._collect(names, late, deadline)
         ordered = [*late, *(taken[name] for name in names if name in taken)]
@@ -115,16 +114,21 @@ class Sampler:
         for lane in self._lanes.values():
             lane.work.put(None)
 
-    def _start(self, probe: Probe) -> None:
-        name, bus = probe.config.name, probe.sensor.bus
-        if name in self._under_way:
-            return
-        lane = self._lanes.get(bus)
-        if lane is None or lane.broken:
-            lane = self._lanes[bus] = Lane(bus, self._take, self._break_down, self._results, self._monotonic)
-            lane.start()
-        self._under_way[name] = lane
-        lane.work.put(probe)
+    def _start(self, probes: Sequence[Probe]) -> None:
+        """Hand each bus what is to be read on it, in one piece."""
+        pieces: dict[Lane[Probe, Taken], list[Probe]] = {}
+        for probe in probes:
+            name, bus = probe.config.name, probe.sensor.bus
+            if name in self._under_way:
+                continue
+            lane = self._lanes.get(bus)
+            if lane is None or lane.broken:
+                lane = self._lanes[bus] = Lane(bus, self._take, self._break_down, self._bell, self._monotonic)
+                lane.start()
+            self._under_way[name] = lane
+            pieces.setdefault(lane, []).append(probe)
+        for lane, piece in pieces.items():
+            lane.work.put(piece)
 
     def _take(self, probe: Probe) -> Taken:
         """One reading with its instant (the value's, not the beginning of the tries), or what kept it away."""
@@ -145,36 +149,32 @@ class Sampler:
         return Taken(name, self._clock.stamp(), error=error)
 
     def _arrived(self) -> list[Taken]:
-        """What came in since the last tick gave up waiting."""
+        """What the buses have given since the last look."""
         arrived = []
-        while not self._results.empty():
-            arrived.append(self._results.get())
-            self._under_way.pop(arrived[-1].name, None)
+        for lane in set(self._under_way.values()):
+            while lane.finished:
+                arrived.append(lane.finished.popleft())
+                self._under_way.pop(arrived[-1].name, None)
         return arrived
 
     def _collect(self, names: Sequence[str], late: list[Taken], deadline: float) -> dict[str, Taken]:
         """Results of these names until all are in, the deadline, or nothing but hung buses is left."""
         taken: dict[str, Taken] = {}
         wanted = set(names)
-        # how many results each bus still owes: asking that anew for each result would make 500 sensors cost 250,000 looks
-        owed = Counter(self._under_way[name] for name in names)
+        owed = {self._under_way[name] for name in names}
         while owed:
             now = self._monotonic()
             seconds = min(deadline, max(lane.hangs_at(now, self._hang_seconds) for lane in owed)) - now
+            with suppress(queue.Empty):
+                self._bell.get(timeout=max(seconds, 0.0))
+            for got in self._arrived():
+                if got.name in wanted:
+                    taken[got.name] = got
+                else:
+                    late.append(got)
+            owed = {self._under_way[name] for name in names if name in self._under_way}
             if seconds <= 0:
                 break
-            try:
-                got = self._results.get(timeout=seconds)
-            except queue.Empty:
-                continue
-            lane = self._under_way.pop(got.name)
-            if got.name not in wanted:
-                late.append(got)
-                continue
-            taken[got.name] = got
-            owed[lane] -= 1
-            if not owed[lane]:
-                del owed[lane]
         now = self._monotonic()
         for name in names:
             if name not in taken and self._under_way[name].hangs_at(now, self._hang_seconds) <= now:

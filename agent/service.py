@@ -22,7 +22,7 @@ from agent.ticks import Ticks
 
 log = logging.getLogger(__name__)
 
-POKE: Final = signal.SIGUSR1  # one of the threads has something for the main thread
+POKE: Final = signal.SIGUSR1  # one of the threads has failed
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, POKE})
 SLACK_SECONDS: Final = 30.0  # a loaded board may be this late without being stuck
 STOP_SECONDS: Final = 0.4  # for a POST in flight to end by itself; then its connection is cut
@@ -111,7 +111,6 @@ class Service:
         self._status_lock = threading.Lock()
         self._sampler = Part("sampler", self._sample)
         self._uplink = Part("uplink", self._deliver)
-        self._text = ""
 
     def run(self) -> None:
         """Sample and deliver. Raises what ended a thread, if one did."""
@@ -127,7 +126,6 @@ class Service:
                     self._take_new_parts()
                 if self._watchdog_seconds and progressing(parts, time.monotonic()):
                     self._notifier.alive()
-                self._notifier.status(self._text)
                 for part in parts:
                     if part.failure is not None:
                         raise part.failure
@@ -175,14 +173,12 @@ class Service:
         with self._status_lock:
             status = self._parts.describe(self._parts.ticks, running)
             self._write_status(status)
-        failing = sum(sensor["error"] is not None for sensor in status["sensors"])
-        text = (
-            f"{status['state']}: {len(status['sensors'])} sensors, {failing} failing;"
-            f" {status['uplink']['state']}, {status['spool']['pending']} pending"
-        )
-        if text != self._text:
-            self._text = text
-            poke()
+            failing = sum(sensor["error"] is not None for sensor in status["sensors"])
+            # from this thread, which is awake: the main one would wake twice a tick for it
+            self._notifier.status(
+                f"{status['state']}: {len(status['sensors'])} sensors, {failing} failing;"
+                f" {status['uplink']['state']}, {status['spool']['pending']} pending"
+            )
 
     def _take_new_parts(self) -> None:
         self._notifier.reloading()
