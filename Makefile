@@ -80,7 +80,7 @@ vm: deb ## that package on a kernel with buses and power cuts, in QEMU: tests/vm
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m vm.run ../dist/sensor-agent_*_all.deb $(or $(CUTS),20) $(or $(SUITE),trixie)
 
 docs: $(VENV)/.docs ## the documentation site, in build/site: links and anchors checked, nothing fetched by its pages
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo build/site/index.html
 
 arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, an hour at first
