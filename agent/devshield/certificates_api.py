@@ -4,14 +4,16 @@ Codes and messages are those that other clients have met; texts that nobody publ
 Requests come in as values and answers go out as values, so all of it can be tested without a socket.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from agent.devshield import request_json
+from agent.devshield.csr import signable
 from agent.devshield.issued import STATUSES, Issue, Issued, token_name
 from agent.devshield.reply import Reply, envelope, failure
+from agent.devshield.request_target import path_and_query
 from agent.devshield.tokens import Tokens
 
 ZONE_ID: Final = "de50000000000000000000000000d1e5"  # constant, so that a configuration survives a new directory
@@ -31,8 +33,8 @@ class CertificatesApi:
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to one request; `target` is path and query, header names are in lower case."""
-        url = urlsplit(target)
-        route = _ROUTE.fullmatch(url.path)
+        path, query = path_and_query(target)
+        route = _ROUTE.fullmatch(path)
         if route is None:
             return failure(404, 7000, "No route for that URI")
         token = bearer(headers)
@@ -43,9 +45,9 @@ class CertificatesApi:
         if not self._tokens.is_zone(token):
             return failure(403, 10000, "Authentication error")
         if route["zone"] != ZONE_ID:
-            return failure(404, 7003, f"Could not route to {url.path}, perhaps your object identifier is invalid?")
+            return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
         if route["id"] is None:
-            return self._collection(method, parse_qs(url.query), body)
+            return self._collection(method, parse_qs(query), body)
         issue = self._issued.find(route["id"])
         if issue is None:
             return failure(404, 1415, "Invalid Certificate ID")
@@ -102,7 +104,7 @@ class CertificatesApi:
         return envelope(shown, info=info)
 
     def _issue(self, csr: str, validity_days: int, *, owner: str = "") -> Reply:
-        issue = self._issued.issue(csr.encode(), validity_days=validity_days, owner=owner)
+        issue = self._issued.issue(csr.encode("ascii"), validity_days=validity_days, owner=owner)
         return envelope(issue.result(self._now()))
 
     def _single(self, method: str, issue: Issue, body: bytes) -> Reply:
@@ -140,24 +142,20 @@ def bearer(headers: Mapping[str, str]) -> str | Reply:
 
 def _wanted(body: bytes) -> tuple[str, int] | Reply:
     """Request and validity in days of a POST, or the refusal of one that has no such pair."""
-    from cryptography import x509
-
     fields = _json(body)
     if not isinstance(fields, dict):
         return failure(400, 6007, "Malformed JSON in request body")
     csr, days = fields.get("csr"), fields.get("validity_days")
     if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 5475:
         return failure(400, 1400, "validity_days: must be between 1 and 5475 (synthetic)")
-    try:
-        readable = isinstance(csr, str) and x509.load_pem_x509_csr(csr.encode()).is_signature_valid
-    except ValueError:
-        readable = False
-    return (str(csr), days) if readable else failure(400, 1400, "csr: is not a certificate request (synthetic)")
+    if isinstance(csr, str) and signable(csr):
+        return csr, days
+    return failure(400, 1400, "csr: is not a certificate request (synthetic)")
 
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return request_json.read(body)
     except ValueError:
         return None
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from agent.devshield import request_json
 from agent.devshield.reply import HTML, JSON, TEXT, Reply, failure, page
 from agent.errors import ConfigError
 
 Side = Literal["shield", "api"]
 
 WITH_ARGUMENT: Final = {"429", "slow", "drip"}  # seconds each
+MOST_SECONDS: Final = 86_400.0
 BOTH: Final = {"429", "slow", "drop", "lost"}
 KINDS: Final[dict[Side, set[str]]] = {
     "shield": BOTH | {"drip", "portal", "400html", "302", "kv-limit"},
@@ -44,7 +46,7 @@ def parse(text: str, side: Side) -> Fault:
     if found is not None:
         kind, argument, count = found.groups()
         known = kind in KINDS[side] or _SERVER_ERROR.fullmatch(kind) is not None
-        if known and (argument is None or kind in WITH_ARGUMENT):
+        if known and (argument is None or (kind in WITH_ARGUMENT and float(argument) <= MOST_SECONDS)):
             return Fault(kind, float(argument) if argument else None, float(count) if count else math.inf)
     names = ", ".join(sorted(KINDS[side] | {"5xx"}))
     raise ConfigError(
@@ -66,16 +68,18 @@ def parse_option(text: str) -> tuple[Side, str]:
 def read_lists(body: bytes) -> dict[Side, list[str]]:
     """The faults of `{"shield": […], "api": […]}`, of which either may be missing. Raises ConfigError."""
     try:
-        lists = json.loads(body)
+        lists = request_json.read(body)
     except ValueError:
         lists = None
-    if not isinstance(lists, dict) or not all(isinstance(texts, list) for texts in lists.values()):
+    if not isinstance(lists, dict) or not all(
+        isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists.values()
+    ):
         raise ConfigError('faults: must be {"shield": […], "api": […]}, or one of the two')
     for side, texts in lists.items():
         if side not in KINDS:
             raise ConfigError(f"faults: no such side (got {side!r})")
         for text in texts:
-            parse(str(text), side)
+            parse(text, side)
     return lists
 
 
@@ -146,6 +150,8 @@ def spoil(fault: Fault | None, reply: Reply, *, other_certificate: Callable[[], 
     if fault.kind == "badjson":
         return replace(reply, body=reply.body[: len(reply.body) // 2])
     fields = json.loads(reply.body)
+    if not (isinstance(fields["result"], dict) and "certificate" in fields["result"]):
+        return reply
     match fault.kind:
         case "nocert":
             del fields["result"]["certificate"]

@@ -94,7 +94,7 @@ def date(value: Any) -> float:
     if found is None:
         try:
             return parsedate_to_datetime(text).timestamp() * 1000
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, IndexError):
             return math.nan
     year, month, day, hour, minute, second = (
         int(part or first) for part, first in zip(found.groups()[:6], (1, 1, 1, 0, 0, 0), strict=True)
@@ -103,9 +103,12 @@ def date(value: Any) -> float:
     midnight = hour == 24 and minute == second == milli == 0
     if not (year and 1 <= month <= 12 and 1 <= day <= 31 and (hour < 24 or midnight) and minute < 60 and second < 60):
         return math.nan
-    # JavaScript lets 30 February run over into March
-    start = datetime(year, month, 1, tzinfo=timezone(_offset(found[8])))
-    whole = start + timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+    try:
+        # JavaScript lets 30 February run over into March
+        start = datetime(year, month, 1, tzinfo=timezone(_offset(found[8])))
+        whole = start + timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+    except (ValueError, OverflowError):  # an offset of a day or more, a day after 9999
+        return math.nan
     return whole.timestamp() * 1000 + milli
 
 

@@ -7,22 +7,26 @@ import contextlib
 import logging
 import socket
 import socketserver
+import struct
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from agent.devshield.edge import Door, Link, Visitor
 from agent.devshield.reply import Reply, page
+from agent.devshield.request_body import BadBody, body_of
 from agent.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-BODY_BYTES: Final = 100 << 20  # what Cloudflare takes on its free plan
+BODY_BYTES: Final = 4 << 20  # Cloudflare takes 100 MiB, which as parsed JSON are 2 GiB
+IDLE_SECONDS: Final = 400  # for a handshake, or between two bytes: Cloudflare's
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,12 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         stop: threading.Event,
         *,
         body_bytes: int = BODY_BYTES,
+        idle_seconds: int = IDLE_SECONDS,
     ) -> None:
         self.application = application
         self.stop = stop
         self.body_bytes: Final = body_bytes
+        self._patience: Final = struct.pack("ll", idle_seconds, 0)
         self._door = door
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -104,6 +110,8 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """One connection, in its own thread."""
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # the kernel's: pyOpenSSL knows no timeout of Python's
+            request.setsockopt(socket.SOL_SOCKET, option, self._patience)
         spare = request.dup()  # the door may take the socket away; this one still reaches the connection
         with self._lock:
             self._open.add(spare)
@@ -144,39 +152,37 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Read the request whole, have it answered, and send what came out."""
         try:
-            body = self._body()
-        except ValueError as error:
-            self.close_connection = True
-            self._send(Outcome(page(400, "400 Bad Request", f"{error}.")))
+            body = body_of(self.headers, self.request.reader, most=self.server.body_bytes)
+        except BadBody as error:
+            self._refuse(error.status, f"{error}")
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         address = str(self.client_address[0])
         request = Request(self.command, self.path, headers, body, address, self.request.visitor)
         self._send(self.server.application(request))
 
-    def _body(self) -> bytes:
-        """The body whole, by its length or in chunks (RFC 9112 §6, §7.1). Raises ValueError if it is not."""
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(32).split(b";")[0] or b"?", 16):
-                body += self._exactly(size, of=len(body) + size)
-                self.rfile.readline(8)
-            while self.rfile.readline(65536).strip():
-                pass
-            return body
-        length = int(self.headers.get("Content-Length") or 0)
-        return self._exactly(length, of=length)
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """`do_X` for each method X that http.server looks for: the application knows which there are."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
-    def _exactly(self, size: int, *, of: int) -> bytes:
-        if size < 0 or of > self.server.body_bytes:
-            raise ValueError(f"the body is larger than {self.server.body_bytes} bytes, or smaller than none")
-        part = self.rfile.read(size)
-        if len(part) < size:
-            raise ValueError("the body ended too soon")
-        return part
+    def handle_expect_100(self) -> bool:
+        """The client waits for this before it sends the body."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
-    # the names that http.server looks for
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server says of a head that it cannot read; an unknown version is the client's fault too."""
+        del explain
+        self._refuse(code if code < 500 else 400, message or "")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self.close_connection = True
+        text = escape(reason[:200], quote=False)
+        self._send(Outcome(page(status, f"{status} {_phrase(status)}", f"{text}.")))
+        self.wfile.flush()
 
     def _send(self, outcome: Outcome) -> None:
         if outcome.reply is None:
@@ -197,8 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = [
             ("Date", formatdate(usegmt=True)),
             *([] if "server" in own else [("Server", "sensor-agent-development-shield")]),
-            ("Content-Type", reply.content_type),
-            ("Content-Length", str(len(reply.body))),
+            *([] if reply.status == HTTPStatus.NO_CONTENT else _about(reply)),
             ("Connection", "close" if self.close_connection else "keep-alive"),
             *reply.headers,
         ]
@@ -208,6 +213,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """The application says what is worth saying."""
+
+
+def _about(reply: Reply) -> list[tuple[str, str]]:
+    return [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
 
 
 def _phrase(status: int) -> str:

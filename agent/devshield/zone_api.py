@@ -4,14 +4,14 @@ Rulesets: the phase's entry point, and single rules within a ruleset, as far as 
 at Cloudflare the list of hosts is replaced by each PUT, a rule by each PATCH, and a change answers with the ruleset.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from agent.devshield import request_json
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi, bearer
 from agent.devshield.reply import Reply, envelope, failure
+from agent.devshield.request_target import path_and_query
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_state import Fields, ZoneState, new_id
 
@@ -33,7 +33,7 @@ class ZoneApi:
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to one request; `target` is path and query, header names are in lower case."""
-        path = urlsplit(target).path
+        path, _ = path_and_query(target)
         hosts, entry = _HOSTS.fullmatch(path), _ENTRY.fullmatch(path)
         found = hosts or entry or _RULESETS.fullmatch(path)
         if found is None:
@@ -46,7 +46,7 @@ class ZoneApi:
         if found[1] != ZONE_ID:
             return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
         try:
-            fields = json.loads(body) if body else {}
+            fields = request_json.read(body) if body else {}
         except ValueError:
             return failure(400, 6007, "Malformed JSON in request body")
         if not isinstance(fields, dict):

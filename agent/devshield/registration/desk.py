@@ -7,23 +7,24 @@
 Nothing is asked of the signer before it is written down, so a lost answer, ours or the signer's, costs nothing.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from cryptography import x509
 
 from agent.certificate import parse
+from agent.devshield import request_json
 from agent.devshield.registration.admission import Application, Forbidden, admit
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import NotAllowed, Policy, examine, key_of
 from agent.devshield.registration.records import IN_FORCE, Entry, Token
 from agent.devshield.registration.signers import Signed, Signer
 from agent.devshield.reply import Reply, envelope, failure
+from agent.devshield.request_target import path_and_query
 from agent.devshield.server import Request
 from agent.errors import AgentError, TryLater, UnusableAnswer
 
@@ -61,15 +62,15 @@ class Desk:
 
     def answer(self, request: Request) -> Reply:
         """The answer to one request."""
-        url = urlsplit(request.target)
-        if url.path.rstrip("/") != PATH:
+        path, query = path_and_query(request.target)
+        if path.rstrip("/") != PATH:
             return failure(404, 7000, "No route for that URI")
         caller = self._caller(request)
         if isinstance(caller, Reply):
             return caller
         match request.method:
             case "GET":
-                return self._own(caller, parse_qs(url.query).get("page", ["1"])[0])
+                return self._own(caller, parse_qs(query).get("page", ["1"])[0])
             case "POST":
                 return self._post(caller, request.body)
             case _:
@@ -119,7 +120,7 @@ class Desk:
 
     def _post(self, caller: Token | Entry, body: bytes) -> Reply:
         try:
-            csr = json.loads(body)["csr"]
+            csr = request_json.read(body)["csr"]
             applicant = examine(csr.encode("ascii"))
         except NotAllowed as error:
             return failure(400, 1400, str(error))

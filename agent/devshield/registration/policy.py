@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from agent.devshield.csr import UNREADABLE
+
 NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 RSA_BITS: Final = range(2048, 4097)  # above it a signature costs the edge more than it is worth
 CURVES: Final = ("secp256r1", "secp384r1")
@@ -49,17 +51,19 @@ def examine(csr_pem: bytes) -> Applicant:
         signed = request.is_signature_valid
         names = [str(each.value) for each in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         beside = _alternative_names(request)
-    except ValueError as error:
+        key = key_of(request)
+        strong = _strong(request.public_key())
+    except UNREADABLE as error:
         raise NotAllowed("csr: is not a certificate request") from error
     if not signed:
         raise NotAllowed("csr: its signature does not verify")
-    if not _strong(request.public_key()):
+    if not strong:
         raise NotAllowed("csr: the key must be P-256, P-384, or RSA of 2048 to 4096 bits")
     if len(names) != 1 or not NAME.fullmatch(names[0]):
         raise NotAllowed("csr: must have one common name of 1 to 64 lower-case letters, digits, dots and hyphens")
     if set(beside) - {names[0]}:
         raise NotAllowed("csr: has alternative names beside its common name")
-    return Applicant(names[0], key_of(request))
+    return Applicant(names[0], key)
 
 
 def allows(policy: Policy, name: str) -> bool:

@@ -167,7 +167,7 @@ def test_body_of_a_megabyte_is_refused_before_it_is_sent(office: RegistrationAut
     to.putheader("Content-Length", str(1 << 20))
     to.endheaders()
 
-    assert to.getresponse().status == 400
+    assert to.getresponse().status == 413
     to.close()
 
 
