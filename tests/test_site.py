@@ -112,6 +112,10 @@ def test_the_table_of_chips_is_the_codes() -> None:
     }
 
 
+def test_the_comparison_counts_the_chips() -> None:
+    assert f"{len(CHIPS)} I2C chips" in (DOCS / "comparison.md").read_text(encoding="utf-8")
+
+
 def test_the_table_of_one_wire_families_is_the_codes() -> None:
     said = {name: cells[:2] for name, cells in rows("sensors.md", "1-Wire").items()}
 
