@@ -6,17 +6,19 @@ A device is its certificate's fingerprint. The key of a reading is remembered: t
 import json
 import re
 import threading
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.devshield import extended_query, javascript
-from agent.devshield.extended_reading import about_key, complaint, parse
+from agent.devshield.extended_reading import NAME_LETTERS, about_key, complaint, parse
 from agent.devshield.known_keys import KnownKeys
 from agent.devshield.readings import Readings
 from agent.devshield.reply import HTML, JSON, TEXT, Reply
+from agent.devshield.request_target import path_and_query
 from agent.devshield.server import Request
 
 BATCH: Final = 500  # items
@@ -28,6 +30,7 @@ PAGE_HEADERS: Final = (
     ("Content-Security-Policy", "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
 )
+METHODS: Final = {"/": ("GET",), "/temps": ("GET", "POST"), "/sensors": ("GET",)}  # and HEAD, OPTIONS
 _KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')  # a structured-field string, RFC 8941 §3.3.3
 _GZIP: Final = 31  # wbits of zlib: 15, and 16 for gzip's frame
 
@@ -51,12 +54,18 @@ class Refused(Exception):
 
 
 class ExtendedApi:
-    """Over the readings of all devices; `readers` may hold which fingerprints a reader's fingerprint sees. For any thread."""
+    """Over the readings of all devices; `readers` may hold which fingerprints a reader's fingerprint sees. For any thread.
 
-    def __init__(self, readings: Readings, keys: KnownKeys, readers: Path) -> None:
+    `now` gives UNIX seconds.
+    """
+
+    def __init__(
+        self, readings: Readings, keys: KnownKeys, readers: Path, *, now: Callable[[], float] = time.time
+    ) -> None:
         self._readings = readings
         self._keys = keys
         self._readers = readers
+        self._now = now
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Handled:
@@ -66,17 +75,24 @@ class ExtendedApi:
         except Refused as refused:
             handled = Handled(refused.reply)
         reply = handled.reply
+        if path_and_query(request.target)[0] != "/temps":
+            return handled
         announced = Reply(reply.status, reply.content_type, reply.body, (*ANNOUNCEMENT, *reply.headers))
         return Handled(announced, handled.stored, handled.body, handled.results)
 
     def _handled(self, request: Request) -> Handled:
         device = request.visitor.fingerprint_sha256 or request.address
-        if request.method == "POST":
+        path, query = path_and_query(request.target)
+        if path not in METHODS:
+            raise Refused(404, f"nothing here: {', '.join(METHODS)} are there")
+        allow = ", ".join((*METHODS[path], "HEAD", "OPTIONS"))
+        if request.method == "OPTIONS":
+            return Handled(Reply(204, TEXT, b"", (("Allow", allow),)))
+        if request.method == "POST" and "POST" in METHODS[path]:
             return self._post(device, request)
         if request.method in {"GET", "HEAD"}:
-            path, _, query = request.target.partition("?")
             return Handled(self._get(device, path, query))
-        raise Refused(405, f"{request.method}: GET and POST only", ("Allow", "GET, HEAD, POST"))
+        raise Refused(405, f"{path} takes {allow}", ("Allow", allow))
 
     def _post(self, device: str, request: Request) -> Handled:
         body = decompressed(request)
@@ -88,7 +104,10 @@ class ExtendedApi:
             if isinstance(value, list):
                 return self._batch(device, value, body)
             found = _KEY.fullmatch(request.headers.get("idempotency-key", "").strip())
-            status, wrong, stored = self._item(device, value, found[1] if found else "")
+            key = found[1] if found else ""
+            if len(key) > NAME_LETTERS:
+                raise Refused(400, f"Idempotency-Key: more than {NAME_LETTERS} letters")
+            status, wrong, stored = self._item(device, value, key)
         if wrong:
             raise Refused(status, wrong)
         return Handled(Reply(201, TEXT), stored, body)
@@ -102,7 +121,7 @@ class ExtendedApi:
         stored = 0
         for item in items:
             key = item.get("key") if isinstance(item, dict) else None
-            wrong = complaint(item) or about_key(key)
+            wrong = complaint(item, now=self._now()) or about_key(key)
             if wrong:
                 results.append({"status": 400, "error": wrong})
                 continue
@@ -114,13 +133,13 @@ class ExtendedApi:
 
     def _item(self, device: str, value: Any, key: str) -> tuple[int, str, int]:
         """The status of one reading, what is wrong with it, and whether it was stored just now."""
-        if wrong := complaint(value):
+        if wrong := complaint(value, now=self._now()):
             return 400, wrong, 0
         if key and self._keys.has(device, key):
             return 201, "", 0
         self._readings.meet(device)
         if refusal := self._readings.add(device, value, limited=False):
-            return 507, refusal, 0
+            return 413, refusal, 0  # 25 MiB of one device: the Worker forgets, this one is for a while
         if key:
             self._keys.add(device, key)
         return 201, "", 1
@@ -128,9 +147,11 @@ class ExtendedApi:
     def _get(self, device: str, path: str, query: str) -> Reply:
         if path == "/":
             return Reply(200, HTML, PAGE.read_bytes(), PAGE_HEADERS)
-        visible = [each for one in self._seen_by(device) for each in self._readings.of(one) or ()]
-        if path.rpartition("/")[2] == "sensors":
-            return _json(extended_query.by_sensor(visible))
+        seen = {one: self._readings.of(one) or () for one in self._seen_by(device)}
+        if path == "/sensors":
+            rows = [{**row, "device": one} for one in seen for row in extended_query.by_sensor(seen[one])]
+            return _json({"sensors": rows})
+        visible = [each for one in seen for each in seen[one]]
         try:
             return _json(extended_query.chosen(visible, extended_query.read(query)))
         except ValueError as error:

@@ -53,17 +53,16 @@ def chosen(readings: Iterable[dict[str, Any]], query: Query) -> list[dict[str, A
     return [each for _, _, each in found[: query.limit]]
 
 
-def by_sensor(readings: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def by_sensor(readings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """How many there are of each sensor, and its latest."""
     groups: dict[str | None, list[dict[str, Any]]] = {}
     for each in readings:
         groups.setdefault(each.get("sensor"), []).append(each)
     newest = Query(limit=1)
-    rows = [
+    return [
         {"sensor": name, "count": len(group), "latest": chosen(group, newest)[0]}
         for name, group in sorted(groups.items(), key=lambda item: item[0] or "")
     ]
-    return {"sensors": rows}
 
 
 def _instant(given: dict[str, str], name: str, otherwise: float) -> float:

@@ -1,14 +1,24 @@
 """A reading as the extended API takes it, and what is wrong with one: the temperature's 0 is a temperature there."""
 
+import calendar
 import json
+import math
 import re
-from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
+
+from agent.devshield import javascript
+from agent.devshield.request_json import is_deep
 
 COLDEST: Final = -273.15
 HOTTEST: Final = 10_000.0  # °C; beyond any sensor
 NAME_LETTERS: Final = 200  # of a sensor's name, and of a key
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,20})?")  # str() of a float has up to 17 digits
+READING_LETTERS: Final = 4096  # of its JSON
+FIRST: Final = 946_684_800.0  # the year 2000: before it a clock was never set
+AHEAD_SECONDS: Final = 86_400.0  # local time sent as UTC is up to 14 h off
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INSTANT: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def parse(body: bytes) -> Any:
@@ -23,14 +33,19 @@ def parse(body: bytes) -> Any:
         raise ValueError(f"not JSON: {error}") from error
 
 
-def complaint(value: Any) -> str:
-    """What keeps a value from being a reading, '' if nothing does; begins with the field."""
+def complaint(value: Any, *, now: float) -> str:
+    """What keeps a value from being a reading, '' if nothing does; begins with the field. `now` is in UNIX seconds."""
     if not isinstance(value, dict):
         return "reading: must be an object"
+    if is_deep(value):
+        return "reading: nested too deep"
     sensor = value.get("sensor")
     if not (sensor is None or (isinstance(sensor, str) and len(sensor) <= NAME_LETTERS)):
         return f"sensor: must be a text of at most {NAME_LETTERS} letters"
-    return _about_temperature(value.get("temperature")) or _about_time(value.get("time"))
+    wrong = _about_temperature(value.get("temperature")) or _about_time(value.get("time"), now)
+    if not wrong and len(javascript.stringify(value)) > READING_LETTERS:
+        return f"reading: more than {READING_LETTERS} characters of JSON"
+    return wrong
 
 
 def about_key(key: Any) -> str:
@@ -41,14 +56,15 @@ def about_key(key: Any) -> str:
 
 
 def seconds_of(text: Any) -> float | None:
-    """The instant (UNIX seconds) of a time with its zone (RFC 3339); None if it is none."""
-    if not isinstance(text, str) or len(text) > 40 or "T" not in text.upper():
+    """The instant (UNIX seconds) of an ISO 8601 time with seconds and a zone; None if it is none."""
+    found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
         return None
-    try:
-        when = datetime.fromisoformat(text)
-        return None if when.tzinfo is None else when.astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
+    year, month, day = (int(part) for part in found.groups()[:3])
+    if not (year and 1 <= month <= 12 and day <= calendar.monthrange(year, month)[1]):
         return None
+    millis = javascript.date(text)
+    return None if math.isnan(millis) else millis / 1000
 
 
 def _about_temperature(value: Any) -> str:
@@ -61,9 +77,14 @@ def _about_temperature(value: Any) -> str:
     return ""
 
 
-def _about_time(value: Any) -> str:
-    if seconds_of(value) is None:
+def _about_time(value: Any, now: float) -> str:
+    seconds = seconds_of(value)
+    if seconds is None:
         return "time: must be an instant with its zone, as 2026-11-23T09:14:22Z"
+    if seconds < FIRST:
+        return "time: is of a clock that was never set"
+    if seconds > now + AHEAD_SECONDS:
+        return "time: is more than a day ahead of here"
     return ""
 
 

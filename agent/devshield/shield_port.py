@@ -12,6 +12,7 @@ from agent.devshield.faults import Fault, Faults, instead, is_kind
 from agent.devshield.issued import Issued
 from agent.devshield.readings import Readings
 from agent.devshield.reply import Reply
+from agent.devshield.request_json import is_deep
 from agent.devshield.request_log import RequestLog
 from agent.devshield.server import Outcome, Request
 from agent.devshield.worker import listing, post, thrown
@@ -79,6 +80,8 @@ class ShieldPort:
             return Handled(listing(self._readings.of(request.address)))
         self._readings.meet(request.address)
         reply, reading = post(request.body)
+        if is_deep(reading):
+            return Handled(thrown("RangeError: Maximum call stack size exceeded"))
         if reading is None:
             return Handled(reply)
         refusal = self._readings.add(request.address, reading, limited=self._faults.kv_limited())

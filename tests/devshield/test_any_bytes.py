@@ -184,12 +184,12 @@ def test_torn_handshakes_and_noise_leave_the_shield_as_it_was(
     before = threading.active_count()
     for port in (shield.port, shield.api_port):
         for each in [*torn, *damaged, *noise, GOOD]:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
-                with contextlib.suppress(OSError):  # it may have closed before all was said
-                    peer.sendall(each)
-                    peer.shutdown(socket.SHUT_WR)
-                    while peer.recv(65536):
-                        pass
+            # it may have closed before all was said
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer, contextlib.suppress(OSError):
+                peer.sendall(each)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass
     broken = connect(shield, device)
     broken.connect()
     broken.sock.sendall(GOOD[:40])

@@ -70,7 +70,12 @@ def listed(to: Ask, query: str = "", who: str = ONE) -> Any:
         ({"temperature": 0}, "time: must be an instant"),
         ({"temperature": 0, "time": "2026-11-23"}, "time: must be an instant"),
         ({"temperature": 0, "time": "2026-11-23T09:14:22"}, "time: must be an instant"),
+        ({"temperature": 0, "time": "1999-12-31T23:59:59Z"}, "time: is of a clock that was never set"),
+        ({"temperature": 0, "time": "2099-01-01T00:00:00Z"}, "time: is more than a day ahead"),
+        ({"temperature": 0, "time": "2026-02-29T00:00:00Z"}, "time: must be an instant"),
+        ({"temperature": 0, "time": "2026-11-23T09:14:22+99:00"}, "time: must be an instant"),
         ({"temperature": 0, "time": "2026-11-23T09:14:22Z", "sensor": 7}, "sensor: must be a text"),
+        ({"temperature": 0, "time": "2026-11-23T09:14:22Z", "x": "y" * 4096}, "reading: more than 4096"),
         ([], "batch: is empty"),
     ],
 )
@@ -183,8 +188,8 @@ def test_sensors_are_counted_with_the_latest_of_each(to: Ask) -> None:
     got = json.loads(to(method="GET", target="/sensors").reply.body)
     assert got == {
         "sensors": [
-            {"sensor": None, "count": 2, "latest": item(3)},
-            {"sensor": "attic", "count": 1, "latest": item(2, sensor="attic")},
+            {"sensor": None, "count": 2, "latest": item(3), "device": ONE},
+            {"sensor": "attic", "count": 1, "latest": item(2, sensor="attic"), "device": ONE},
         ]
     }
 
@@ -198,9 +203,18 @@ def test_nobody_sees_another_devices_readings_but_a_reader_those_that_are_listed
     assert listed(to, who="33" * 32) == [item(2), item(1)]
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_other_methods_are_refused(to: Ask, method: str) -> None:
-    assert to(method=method).reply.status == 405
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        *((method, "/temps", 405) for method in ("PUT", "DELETE", "PATCH", "TRACE")),
+        ("POST", "/sensors", 405),
+        ("OPTIONS", "/temps", 204),
+        ("OPTIONS", "/no", 404),
+        ("GET", "/x/sensors", 404),
+    ],
+)
+def test_other_methods_and_paths_are_refused_as_by_the_worker(to: Ask, method: str, target: str, status: int) -> None:
+    assert to(method=method, target=target).reply.status == status
 
 
 VALUES = st.recursive(
