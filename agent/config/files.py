@@ -31,6 +31,8 @@ def load(path: Path) -> Config:
             problems.append(f"{file}: is not UTF-8 (byte {error.start})")
         except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
             problems.append(f"{file}: is not TOML: {error}")
+        except RecursionError:
+            problems.append(f"{file}: is nested too deep")
         else:
             merged = merge(merged, table)
     if problems:

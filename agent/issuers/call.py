@@ -88,7 +88,7 @@ def waiting_seconds(answer: requests.Response, *, otherwise: float = 60.0) -> fl
 
 def words(answer: requests.Response) -> str:
     """The beginning of an answer's body on one line, made printable."""
-    text = " ".join(answer.text[:400].split())
+    text = " ".join(answer.content[:400].decode("utf-8", "replace").split())  # not in what it calls its encoding
     return "".join(letter for letter in text if letter.isprintable())[:120]
 
 

@@ -94,7 +94,7 @@ def _result(answer: requests.Response, url: str) -> Any:
     """What the envelope holds; it comes as text/plain when it tells of an error."""
     try:
         envelope = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         envelope = None
     if answer.status_code == 200 and isinstance(envelope, dict) and envelope.get("success"):
         return envelope.get("result")

@@ -133,7 +133,7 @@ class CloudflareIssuer:
         try:
             answer = self._caller("GET", self._url, params={"status": "active", "page": 1, "per_page": 5})
             count = answer.json()["result_info"]["total_count"]
-        except (AgentError, ValueError, KeyError, TypeError):
+        except (AgentError, ValueError, KeyError, TypeError, RecursionError):
             return error
         return Refused(f"{error} (the zone has {count} certificates in force)", hint=error.hint)
 
@@ -177,7 +177,7 @@ def refusal(
 def _result(answer: requests.Response) -> Any:
     try:
         envelope = answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = answer.headers.get("Content-Type", "no type")
         raise UnusableAnswer(f"the issuer's answer is not JSON ({kind})", hint="is enroll.url the API's?") from error
     if not isinstance(envelope, dict) or "result" not in envelope:
@@ -192,5 +192,6 @@ def _errors(answer: requests.Response) -> list[tuple[int, str]]:
     try:
         errors = answer.json()["errors"]
         return [(int(error.get("code", 0)), str(error.get("message", ""))[:200]) for error in errors]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return [(0, words(answer))] if answer.text.strip() else []
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        said = words(answer)
+        return [(0, said)] if said else []
