@@ -32,7 +32,7 @@ PAUSE = threading.Event().wait
 
 def environ() -> dict[str, str]:
     """In which the daemon is an installed one, with its bytecode."""
-    return os.environ | {"PYTHONPATH": compiled(PYTHON)}
+    return os.environ | {"PYTHONPATH": compiled(PYTHON), "PYTHONSAFEPATH": "1"}
 
 
 class Bench(Rig):

@@ -126,6 +126,7 @@ def running(peer: ModuleType, place: Place) -> Iterator[subprocess.Popen[bytes]]
     place = replace(place, directory=own, feed=own / "feed.jsonl")
     environ = {name: value for name, value in os.environ.items() if not name.endswith("_BUNDLE")}
     environ["PYTHONPATH"] = os.pathsep.join((compiled(), str(Path(__file__).parents[1])))
+    environ["PYTHONSAFEPATH"] = "1"
     with (own / "log").open("wb") as log, ExitStack() as stack:
         started = subprocess.Popen(peer.command(place), stdout=log, stderr=log, env=environ)
         if peer is syslog_ng:

@@ -58,7 +58,7 @@ def main() -> int:
         config = at / "config.toml"
         config.write_text(CONFIG.format(at=at, readings=READINGS + 1000))
         command = [sys.executable, "-m", "agent", f"--config={config}", f"--root={at}"]
-        environ = os.environ | {"PYTHONPATH": compiled()}
+        environ = os.environ | {"PYTHONPATH": compiled(), "PYTHONSAFEPATH": "1"}
         daemon = subprocess.Popen([*command, "run"], stderr=subprocess.DEVNULL, env=environ)
         while not (at / "run/sensor-agent/status.json").exists() and daemon.poll() is None:
             threading.Event().wait(0.1)

@@ -15,7 +15,7 @@ AGENT = Path(__file__).parents[2] / "agent"
 
 @functools.cache
 def compiled(python: str = sys.executable) -> str:
-    """The directory for $PYTHONPATH, with bytecode of that interpreter; gone when this process ends."""
+    """The directory for $PYTHONPATH (and $PYTHONSAFEPATH=1, else a checkout that is the working directory wins), with bytecode of that interpreter; gone when this process ends."""
     place = tempfile.mkdtemp(prefix="bench-compiled-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     shutil.copytree(AGENT, Path(place) / "agent", ignore=shutil.ignore_patterns("__pycache__"))

@@ -79,7 +79,7 @@ def counted(arguments: list[str]) -> int:
     # memory addresses and hashes alike in every run
     done = subprocess.run(
         ["setarch", "--addr-no-randomize", *command],
-        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": compiled()},
+        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": compiled(), "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
         check=False,
