@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_issuer_traps import ISSUERS, REQUEST, made
 from world.identities import authority
-from world.server import Server, Step, raw, serving
+from world.server import Server, raw, serving
 
 from agent.config import load
 from agent.delivery import Verdict
@@ -77,7 +78,10 @@ class Saying:
 def other_end() -> Iterator[tuple[Server, Saying]]:
     """A server that says whatever it is told to, and ends the connection."""
     saying = Saying()
-    step: Step = raw(saying.said)
+
+    def step(sock: socket.socket, server: Server) -> bool:
+        return raw(saying.said)(sock, server)
+
     with TemporaryDirectory() as scratch, serving(Path(scratch), step) as server:
         yield server, saying
 
