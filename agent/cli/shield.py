@@ -97,9 +97,11 @@ def greeting(shield: "Shield") -> str:
         if shield.tls == "pyopenssl"
         else "a certificate that does not verify ends in a TLS alert, not in 403: pip install 'sensor-agent[shield]'"
     )
+    page = f"the reader's page is at {where['page']} (docs/reader.md)\n" if where["page"] else ""
     return f"""\
 development shield, not Cloudflare: it protects nothing, keep it on your own machine
 rule {where["rule"]}, {where["readings_api"]} API; {tls}
+{page}\
 requests are written to {where["requests_file"]}, and here with -v; Ctrl-C ends it
 
 # for the configuration

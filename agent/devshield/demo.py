@@ -95,10 +95,12 @@ It goes on running {until}. In another terminal:
   {agent} status --watch
   {agent} read
   {agent} check
+  {agent} identity bundle reader.p12 --password-file F
   curl --cacert {where["ca_file"]} --cert {cert} --key {key} {where["shield"]}
   curl --cacert {where["ca_file"]} {where["shield"]}                      # 403
   curl --cacert {where["ca_file"]} https://127.0.0.1:{where["api_port"]}/__fault -d '{{"shield": ["503*10"]}}'
 
+  the reader's page     {where["page"]}, in a browser that has reader.p12 (docs/reader.md)
   the agent's log       {stage.directory}/daemon.log
   its spool             {stage.directory}/spool/spool.db
   its certificate       {cert}

@@ -82,7 +82,7 @@ class Shield:
             self.tokens: Final = Tokens(directory)
             self._requests = RequestLog(directory / "requests.jsonl")
             readings = Readings(directory / "kv", monotonic=monotonic)
-            extended = ExtendedApi(readings, KnownKeys(directory / "keys"), directory / "readers.json")
+            extended = ExtendedApi(readings, KnownKeys(directory / "keys"), directory / "readers.json", now=now)
             front = ShieldPort(
                 rule=setup.rule,
                 issued=self.issued,
@@ -136,6 +136,7 @@ class Shield:
             "requests_file": str(self._requests.file),
             "rule": self._setup.rule,
             "readings_api": self._setup.api,
+            "page": self.url.removesuffix(PATH) + "/" if self._setup.api == "extended" else None,
             "tls": self.tls,
         }
 

@@ -20,6 +20,7 @@ ROOM_ADDRESS: Final = 0x48
 DEVICE: Final = "sensor-001.devices.example.com"
 STEP_SECONDS: Final = 15.0  # for a thing to happen that takes a second or two on an idle machine
 GLANCE_SECONDS: Final = 0.02
+SHIELD: Final = ("--rule=strict", "--api=extended", "--json")
 
 CONFIG: Final = """\
 [device]
@@ -30,6 +31,7 @@ url = "{shield}"
 ca_file = "{ca_file}"
 min_interval_seconds = 0.02   # the real default, 1.05 s, is for Workers KV
 max_backoff_seconds = 1.0     # the real default is five minutes
+extra_fields = ["sensor"]     # by default none, as in the tutorial; the reader's page has a chart for each name
 
 [identity]
 cert_file = "{directory}/etc/sensor.pem"
@@ -94,7 +96,7 @@ class Stage:
     def start_shield(self) -> None:
         """Start the shield, or start it again where it was."""
         ports = [f"--port={self.where['port']}", f"--api-port={self.where['api_port']}"] if self.where else []
-        serve = ["shield", "serve", "--rule=strict", f"--dir={self.shield_directory}", "--json", *ports]
+        serve = ["shield", "serve", *SHIELD, f"--dir={self.shield_directory}", *ports]
         with (self.directory / "shield.log").open("a") as log:
             self._shield = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [sys.executable, "-m", "agent", *serve], stdout=subprocess.PIPE, stderr=log, text=True
@@ -140,13 +142,12 @@ class Stage:
         return found
 
     def accepted(self) -> list[dict[str, Any]]:
-        """The readings that the shield has answered with 201, in the order they came."""
+        """The readings that the shield has taken, singly or in a batch, in the order they came."""
         try:
             lines = (self.shield_directory / "requests.jsonl").read_text().splitlines()
         except FileNotFoundError:
             return []
-        requests = map(json.loads, lines)
-        return [json.loads(each["body"]) for each in requests if each["method"] == "POST" and each["status"] == 201]
+        return [reading for line in lines for reading in taken(json.loads(line))]
 
     def pair(self) -> tuple[str, str]:
         """Certificate and key of the device."""
@@ -173,6 +174,14 @@ class Stage:
         """End what was started."""
         _end(self._daemon)
         _end(self._shield)
+
+
+def taken(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The readings of one entry of the shield's log that were answered with 201."""
+    if request["method"] != "POST" or request["status"] not in {201, 207}:
+        return []
+    body, results = json.loads(request["body"]), request["results"]
+    return [body] if results is None else [item for item, each in zip(body, results, strict=True) if each == 201]
 
 
 def _end(process: "subprocess.Popen[Any] | None") -> None:

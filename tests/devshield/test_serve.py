@@ -25,14 +25,17 @@ def test_serve_says_where_it_is_and_ends_well_on_a_signal(home: Path, ending: si
     assert Path(where["token_file"]).read_text().strip()
 
 
-def test_serve_tells_a_person_that_it_is_not_cloudflare_and_what_to_paste(home: Path) -> None:
-    with subprocess.Popen([*SERVE, "--dir", str(home)], stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("api", ["tutorial", "extended"])
+def test_serve_tells_a_person_that_it_is_not_cloudflare_and_what_to_paste(home: Path, api: str) -> None:
+    command = [*SERVE, "--dir", str(home), "--api", api]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.terminate()
         rest = process.stdout.read()
     assert "not Cloudflare" in first
     assert f'ca_file = "{home}/ca.pem"' in rest
+    assert ("the reader's page is at https://127.0.0.1:" in rest) == (api == "extended")
 
 
 def test_help_says_that_it_is_not_cloudflare() -> None:
