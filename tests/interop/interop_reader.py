@@ -115,7 +115,7 @@ def test_what_comes_is_shown_and_nothing_is_asked_for_while_nobody_looks(world: 
         before = len(world.asked())
         page.value("new Promise((done) => setTimeout(done, 2500))")
         assert (page.value("document.hidden"), len(world.asked())) == (True, before)
-    page.until(f"{FAST} === '78.00 °C'")
+    page.until(f"!busy && {FAST} === '78.00 °C'")
     new = world.asked()[before:]
     assert (new[0], new[1].startswith("/temps?from="), len(new)) == ("/sensors", True, 2)
 
