@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ SWITCH_ON: Final = (
     "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
 )
 CALIBRATION: Final = "w1thermsensor.calibration_data"
+_IMPORTING: Final = threading.Lock()  # two buses' threads may be the first at once
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def _library(devices: Path) -> Any:
     Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
     """
     os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
-    with _without_calibration():
+    with _IMPORTING, _without_calibration():
         from w1thermsensor import W1ThermSensor
 
     class Here(W1ThermSensor):  # type: ignore[misc]
