@@ -4,13 +4,14 @@ Only I2C_RDWR is used, and only as [write], [read] and [write, read]: the Raspbe
 shape, and the address travels in the message instead of being remembered between two calls.
 """
 
+import errno
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import Misconfigured
 from agent.sensors import Wait
-from agent.sensors.i2c_faults import PASSING, device_name, open_fault, transfer_fault
+from agent.sensors.i2c_faults import PASSING, device_name, open_fault, silent_fault, transfer_fault
 from agent.sensors.wire import Chip, Wire
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class I2cBus:
             except OSError as error:
                 if error.errno not in PASSING or attempt + 1 == TRIES or self._wait(RETRY_SECONDS):
                     self.close()  # an adapter that was plugged out and in again has another file behind the same name
+                    if error.errno == errno.EOPNOTSUPP:
+                        self._open()  # one that has stalled cannot say what it can do either, and that is raised instead
                     raise transfer_fault(error, self.number, address) from error
         raise AssertionError("unreachable")
 
@@ -99,6 +102,9 @@ class I2cBus:
         except OSError as error:
             smbus.close()
             raise open_fault(error, self._path, was_open=self._was_open) from error
+        if not smbus.funcs:
+            smbus.close()
+            raise silent_fault(self._path)
         if not smbus.funcs & _I2C:
             smbus.close()
             raise Misconfigured("no_plain_i2c", f"{self._path} speaks SMBus only; this chip needs plain I2C")

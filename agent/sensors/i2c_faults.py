@@ -33,6 +33,15 @@ def open_fault(error: OSError, path: Path, *, was_open: bool) -> SensorError:
     return Unreadable("io", where)
 
 
+def silent_fault(path: Path) -> SensorError:
+    """An adapter that can do nothing at all: its driver asks it (i2c-tiny-usb does), and gives 0 when nothing comes back.
+
+    Each question lasts until a timeout of the driver's, so no other is put within the tick.
+    """
+    where = f"{path}: the adapter does not answer (it says that it can do nothing, neither I2C nor SMBus)"
+    return BusStuck("io", where, hint="unplug the adapter and plug it in again; sudo dmesg | tail")
+
+
 def transfer_fault(error: OSError, number: int, address: int) -> SensorError:
     """Why a transfer with the chip at `address` of `i2c-<number>` failed."""
     bus = f"i2c-{number}"

@@ -3,11 +3,12 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.config import SensorConfig
-from agent.devshield.i2c_wire import I2cWire, chip_text, put_chip, remove_chip
+from agent.devshield.i2c_wire import I2C_FUNCS, I2cWire, chip_text, install, put_chip, remove_chip
 from agent.errors import Absent, BusStuck, Misconfigured, SensorError, Unreadable
 from agent.sensors import Sensor
 from agent.sensors.drivers import open_all
@@ -28,6 +29,16 @@ class Waits:
     def __call__(self, seconds: float) -> bool:
         self.seconds.append(seconds)
         return self._ended is not None and len(self.seconds) >= self._ended
+
+
+class Stalled(I2cWire):
+    """An adapter that is there and answers nothing, so that its driver knows of no function (i2c-tiny-usb does so)."""
+
+    def __call__(self, _fd: int, request: int, arg: Any, _mutate: bool = True) -> int:
+        if request != I2C_FUNCS:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        arg.value = 0
+        return 0
 
 
 def sensor(root: Path, driver: str, address: int, waits: Waits | None = None) -> Sensor:
@@ -129,6 +140,24 @@ def test_failing_reads_leave_no_file_open(root: Path, number: int) -> None:
         with pytest.raises(SensorError):
             tmp102.read()
     assert open_files() <= before
+
+
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize("read_before", [True, False])
+def test_stalled_adapter_is_not_taken_for_one_that_cannot(root: Path, *, read_before: bool) -> None:
+    put_chip(root, 0x48, TMP102_AT_25)
+    tmp102 = sensor(root, "tmp102", 0x48)
+    if read_before:
+        tmp102.read()
+    before = open_files()
+    take_out = install(Stalled())
+    for _ in range(2):
+        with pytest.raises(BusStuck, match="does not answer") as caught:
+            tmp102.read()
+        assert caught.value.reason == "io"
+    take_out()
+    assert open_files() <= before
+    assert tmp102.read() == 25.0
 
 
 @pytest.mark.usefixtures("wire")
