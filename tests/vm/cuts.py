@@ -143,3 +143,18 @@ def survey(stage: Stage, lines: Lines, count: int, seed: int) -> list[Cut]:
             saw=first,
         )
     return cuts
+
+
+def betrayals(stage: Stage, lives: int, seed: int) -> list[str]:
+    """The counter-proof: what was seen of losses in so many lives on a disk that lies, whose backlog only grows."""
+    chance, seen, before = random.Random(seed), list[str](), 0
+    with stage.liar():
+        for _ in range(lives):
+            try:
+                cut, first = life(stage, "sampling", chance)
+            except RuntimeError as broken:  # it cannot be mounted any more: the last life
+                return [*seen, str(broken)]
+            if first is None or not first.sound or first.pending < before:
+                seen.append(f"{before} stored, then {first.pending if first else 'no status'}")
+            before = cut.stored
+    return seen

@@ -1,7 +1,7 @@
 """A disk that promises nothing but what was flushed; pure.
 
 At a cut, of the writes since the last flush each 512-byte sector is there or is not: none, some or all of them, as chance
-has it. One that lies keeps no flush at all.
+has it. One that lies keeps no flush at all, and loses something at each cut.
 """
 
 import random
@@ -49,7 +49,7 @@ class Disk:
 
     def cut(self, chance: random.Random) -> tuple[int, int]:
         """The power goes, and comes back: how many sectors were at stake, and how many of them are there."""
-        kept = chance.choice(KEPT)
+        kept = chance.choice(KEPT[:-1] if self.lies else KEPT)
         sectors = [
             (offset + at, data[at : at + SECTOR]) for offset, data in self.pending for at in range(0, len(data), SECTOR)
         ]

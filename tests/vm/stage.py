@@ -3,7 +3,8 @@
 import random
 import shutil
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -62,11 +63,10 @@ interval_seconds = 2.0
 
 @dataclass(slots=True)
 class Stage:
-    """Use in a `with`; `lies` makes the data disk keep no flush."""
+    """Use in a `with`."""
 
     image: Image
     directory: Path
-    lies: bool = False
     board: Board = field(init=False)
     shield: Shield = field(init=False)
     disk: Disk = field(init=False)
@@ -78,7 +78,7 @@ class Stage:
         self._undo.callback(self.board.usb.close)
         (self.directory / "shield").mkdir()
         self.shield = self._undo.enter_context(Shield(Setup(self.directory / "shield", rule="strict")))
-        self.format()
+        self.disk = self._formatted()
         self._server = DiskServer(self.disk, self.directory / "data")
         self._undo.callback(self._server.close)
         subprocess.run(["cp", "--sparse=always", self.image.disk, self.root], check=True)
@@ -97,15 +97,29 @@ class Stage:
         """Where the machine's state is saved."""
         return self.directory / "state"
 
-    def format(self) -> None:
-        """A new data disk with an empty file system."""
+    def _formatted(self, *, lies: bool = False) -> Disk:
+        """A new disk with an empty file system."""
         blank = self.directory / "blank"
         mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin") or "mkfs.ext4"
         blank.unlink(missing_ok=True)
         subprocess.run([mkfs, "-q", "-F", blank, f"{DATA_MIB}M"], check=True, stdout=subprocess.DEVNULL)
-        self.disk = Disk(DATA_MIB << 20)
-        self.disk.fill(blank.read_bytes())
+        disk = Disk(DATA_MIB << 20, lies=lies)
+        disk.fill(blank.read_bytes())
         blank.unlink()
+        return disk
+
+    @contextmanager
+    def liar(self) -> Iterator[None]:
+        """With a new data disk that keeps no flush; afterwards the honest one is back, as it was left."""
+        honest = self.disk
+        self._plug(self._formatted(lies=True))
+        try:
+            yield
+        finally:
+            self._plug(honest)
+
+    def _plug(self, disk: Disk) -> None:
+        self.disk = self._server.disk = disk
 
     def boot(self, *, saved: bool = False) -> Guest:
         """From power-on, or from the saved state; end it by leaving it."""
