@@ -1,6 +1,7 @@
 """Eight hours without a shield, then one that drops, forgets and refuses: everything arrives, in order, once."""
 
 import json
+import math
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from world.rig import Rig
 from agent.cli import parts
 from agent.clock import Clock
 from agent.config import load
+from agent.reading import Reading
 from agent.sampler import Sampler
 from agent.ticks import Ticks
 
@@ -56,6 +58,29 @@ def test_eight_hours_of_outage_are_drained_in_order(tmp_path: Path) -> None:
         assert len(set(keys)) == expected
         times = [json.loads(row["body"])["time"] for row in rig.stored()]
         assert times == sorted(times)
+
+
+def test_a_double_of_a_clock_once_far_ahead_is_no_proof_after_a_restart(tmp_path: Path) -> None:
+    twins = [Reading("attic", 21_000, 1_890_000_000), Reading("cellar", 21_000, 1_890_000_000)]
+    with Rig(tmp_path) as rig:
+        rig.enroll()
+        config = load(rig.config)
+        with parts.spool(config, rig.board) as spool:
+            spool.append(twins)
+            flush = parts.flush(spool, parts.plan(config, rig.board), jitter=lambda: 0.0)
+            flush.step()  # the first twin is stored, the other waits
+            flush.close()
+            spool.append([Reading("attic", 20_000, 1_790_000_000)])  # the clock is right again
+        assert rig.shield is not None
+        rig.shield.faults.put("shield", ["drop*1"])
+        with parts.spool(config, rig.board) as spool:
+            flush = parts.flush(spool, parts.plan(config, rig.board), jitter=lambda: 0.0)
+            deadline = time.monotonic() + 60
+            while flush.step() != math.inf:
+                assert time.monotonic() < deadline, spool.counts()
+            assert flush.delivered.ambiguous == 1
+            flush.close()
+        assert [row["idempotency_key"].strip('"').rpartition("-")[2] for row in rig.stored()] == ["1", "2", "3"]
 
 
 def test_an_identity_of_somebody_else_is_refused_and_the_readings_wait(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Asking can only spare a duplicate, never cost a reading: what is not listed, or 
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from agent.delivery import Answer
@@ -16,19 +17,19 @@ ASKS: Final = 5  # GETs that are sent and not answered, after which the reading 
 class Doubt:
     """At most one, for one request is in flight at a time.
 
-    `known_after` is the latest UTC second that an earlier process may have sent: of readings up to there it is not
-    known whether a double, as of two sensors in the same second, was stored.
+    `is_new` tells the readings that nothing sent by an earlier process looks like: of two sensors in the same second
+    it may have sent one and left the other, and only its own memory told them apart.
     """
 
-    def __init__(self, known_after: int) -> None:
+    def __init__(self, is_new: Callable[[Spooled], bool]) -> None:
         self.about: Spooled | None = None
-        self._known_after = known_after
+        self._is_new = is_new
         self._stored: deque[bytes] = deque(maxlen=RECENT)
         self._asks = 0
 
     def arises(self, spooled: Spooled, body: bytes) -> None:
         """The answer to this reading was lost; no doubt if it looks like one that was stored."""
-        if spooled.reading.unix_seconds > self._known_after and body not in self._stored:
+        if self._is_new(spooled) and body not in self._stored:
             self.about, self._asks = spooled, 0
 
     def stored(self, body: bytes) -> None:

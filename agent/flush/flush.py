@@ -44,7 +44,7 @@ class Flush:
         self._plan = plan
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
         self._outbox = Outbox(spool)
-        self._doubt = Doubt(spool.last_seconds)
+        self._doubt = Doubt(spool.newcomers())
         self._exits = Exits(spool, self._outbox, self._doubt)
         self._batching = Batching()
         self._uplink: Poster | None = None

@@ -7,7 +7,7 @@ acknowledged, set aside with its reason, or dropped and counted when the spool i
 import logging
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -80,8 +80,22 @@ class Spool:
 
     @property
     def last_seconds(self) -> int:
-        """The latest UTC second that was ever appended: stamps after a restart continue above it."""
+        """The latest UTC second appended: stamps after a restart continue above it.
+
+        Goes back once when a clock that was over an hour ahead is set right.
+        """
         return self._shelf.last_seconds
+
+    def newcomers(self) -> Callable[[Spooled], bool]:
+        """Tells the readings that come from now on and are later than all before; none until the file could be opened."""
+        shelf = self._shelf
+        since = shelf.began and (shelf.next_seq, shelf.last_seconds)
+
+        def is_new(spooled: Spooled) -> bool:
+            number, second = since or shelf.began or (spooled.seq + 1, 0)
+            return spooled.seq >= number and spooled.reading.unix_seconds > second
+
+        return is_new
 
     def begin(self, boot_id: str) -> str:
         """Say in which boot this process runs; gives the boot of the process before it, empty if that is not known."""

@@ -44,6 +44,7 @@ class Shelf:
         self.boot_id = ""
         self.next_seq = 1
         self.pending = self.held = self.set_aside = self.dropped = self.last_seconds = self.before_held = 0
+        self.began: tuple[int, int] | None = None  # first number and latest second when the file was first opened
         self.owing = False  # the file still holds readings that have left
 
     def open(self, *, max_readings: int) -> None:
@@ -55,6 +56,8 @@ class Shelf:
             self.departed.belongs_to(state.spool_id, anew=not self.ranges)
         self.dropped += state.dropped - self.state.dropped
         self.last_seconds = self.before_held = max(self.last_seconds, state.last_seconds)
+        if self.began is None:
+            self.began = max(state.next_seq, self.departed.floor + 1), state.last_seconds
         self.next_seq = max(self.next_seq, state.next_seq, self.departed.floor + 1)
         self.state = state
         self.departed.hide()
