@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 from world.identities import authority
@@ -36,7 +37,13 @@ def test_one_wire_brings_no_dataclasses_but_whoever_asks_has_them(tmp_path: Path
     assert "w1thermsensor" in loaded
     assert loaded.isdisjoint({"dataclasses", "inspect"})
 
-    real = "from w1thermsensor.calibration_data import CalibrationData\nassert CalibrationData(2.0, 1.0, 3.0).reference_low_point == 0"
+    library = find_spec("w1thermsensor")
+    assert library is not None
+    assert library.origin is not None
+    if Path(library.origin).with_name("calibration_data.py").exists():  # not in Debian 12
+        real = "from w1thermsensor.calibration_data import CalibrationData\nassert CalibrationData(2.0, 1.0, 3.0).reference_low_point == 0"
+    else:
+        real = "import sys\nassert 'w1thermsensor.calibration_data' not in sys.modules\nimport dataclasses"
     assert "dataclasses" in modules_after(ask + real)
 
 
