@@ -8,6 +8,7 @@ import queue
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -58,8 +59,15 @@ class Deadline:
 
     def hold(self, sock: socket.socket) -> None:
         """Have `cut` shut this socket; a thread that waits on it wakes up."""
-        # SSLSocket's own shutdown would make later bytes leave unencrypted
-        self._watch(lambda: socket.socket.shutdown(sock, socket.SHUT_RDWR))
+        # weak: the socket holds its context and that holds this deadline, a circle of some hundred KiB of OpenSSL's
+        held = weakref.ref(sock)
+
+        def shut() -> None:
+            if (sock := held()) is not None:
+                # SSLSocket's own shutdown would make later bytes leave unencrypted
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+        self._watch(shut)
 
     def _watch(self, on_cut: Callable[[], object]) -> None:
         with self._lock:
