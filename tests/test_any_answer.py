@@ -44,6 +44,7 @@ FIELDS = st.sampled_from(
         "Content-Type: application/json",
         "Retry-After: 9999999999",
         "Retry-After: ²",
+        "Retry-After: Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
         "Content-Encoding: gzip",
         "Transfer-Encoding: chunked",
         "Location: http://[",

@@ -19,10 +19,10 @@ NGINX_400 = b"<html>\r\n<head><title>400 No required SSL certificate was sent</t
         *((status, Verdict.REJECT) for status in (400, 413, 422)),
         *((status, Verdict.HOLD) for status in (401, 403, 407)),
         *((status, Verdict.RETRY) for status in (408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525)),
-        *((status, Verdict.RETRY) for status in (526, 527, 530, 599)),
+        *((status, Verdict.RETRY) for status in (501, 505, 526, 527, 530, 599)),
         *((status, Verdict.MISDIRECTED) for status in (200, 202, 204, 206, 300, 301, 302, 303, 304, 307, 308)),
         *((status, Verdict.MISDIRECTED) for status in (402, 404, 405, 406, 409, 410, 411, 414, 415, 421, 426, 431)),
-        *((status, Verdict.MISDIRECTED) for status in (100, 101, 451, 501, 505)),
+        *((status, Verdict.MISDIRECTED) for status in (100, 101, 451)),
     ],
 )
 def test_a_status_means(status: int, verdict: Verdict) -> None:
@@ -72,6 +72,8 @@ NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
         ("-5", None),
         ("1.5", None),
         ("soon", None),
+        ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+        ("Sun, 06 Nov 2026 08:49:37 +99999999999999", None),
         ("Wed, 25 Nov 2026 12:01:30 GMT", 90.0),
         ("Wed, 25 Nov 2026 11:00:00 GMT", 0.0),
         ("Wed, 25 Nov 2026 12:01:30 -0000", 90.0),

@@ -53,7 +53,7 @@ def judge(status: int, *, content_type: str = "", text: bytes = b"", accept: tup
         return Verdict.HOLD if _is_edge(content_type, text) else Verdict.REJECT
     if status in {401, 403, 407}:
         return Verdict.HOLD
-    if status in {408, 425, 429} or (status >= 500 and status not in {501, 505}):
+    if status in {408, 425, 429} or status >= 500:
         return Verdict.RETRY
     return Verdict.MISDIRECTED
 
@@ -76,7 +76,7 @@ def retry_after(header: str | None, *, now: datetime | None = None) -> float | N
 
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or a zone beyond a C int
         return None
     if now is None:
         return None
