@@ -132,6 +132,15 @@ def test_posts_are_paced(make: Callable[..., World]) -> None:
     assert len(world.uplink.sent) == 1
 
 
+def test_the_pace_of_the_last_post_is_kept_but_not_waited_for(make: Callable[..., World]) -> None:
+    world = make(ACK)
+    world.spool_readings(1)
+    assert world.flush.step() == math.inf
+    world.spool_readings(2)
+    assert world.flush.step() == 101.0
+    assert len(world.uplink.sent) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
@@ -448,13 +457,13 @@ def test_backlog_goes_in_a_batch_once_the_shield_has_announced_them(make: Callab
     world = make(OFFERED)
     world.uplink.batch_script = [told(*[ACK] * 4)]
     world.spool_readings(1, 2, 3, 4, 5)
-    first = world.flush.step()
-    world.now = first
-    second = world.flush.step()
+    assert world.flush.step() == 101.0
+    world.now = 101.0
+    assert world.flush.step() == math.inf
     assert (world.keys, items_of(world), world.spool.counts().pending) == (["device-1"], [["2", "3", "4", "5"]], 0)
-    assert (first, second) == (101.0, 102.0)  # as paced as single ones
     assert (world.flush.delivered.posted, world.flush.delivered.acknowledged) == (5, 5)
     world.spool_readings(6)
+    assert world.flush.step() == 102.0  # as paced as single ones
     world.steps(3)
     assert world.keys == ["device-1", "device-6"]  # one alone goes as ever
 

@@ -73,11 +73,11 @@ class Flush:
             return min(self.line.not_before, self._look_at) if held else self.line.not_before
         if self._doubt.about is not None:
             self._ask(self._uplink, self._doubt.about, now)
-            return self.line.not_before
+            return self._again()
         several = self._outbox.several(now, live_first=self._plan.live_first, most=self._batching.size)
         if len(several) > 1:
             self._send(self._uplink, several, now)
-            return self.line.not_before
+            return self._again()
         spooled = self._outbox.next(now, live_first=self._plan.live_first)
         if spooled is None:
             self.line = self.line.caught_up()
@@ -85,7 +85,7 @@ class Flush:
         body = self._plan.body(spooled)
         answer = self._uplink.post(body, key=self._plan.key(spooled.seq))
         self._settle(spooled, answer, body, sent=now)
-        return self.line.not_before
+        return self._again()
 
     def try_now(self) -> None:
         """What kept the line down may have ended, as a wrong clock: the next step waits no longer. For any thread."""
@@ -105,6 +105,15 @@ class Flush:
         """Cut a POST in flight short, from any thread: its answer is lost, its reading stays."""
         if self._uplink is not None:
             self._uplink.abort()
+
+    def _again(self) -> float:
+        """When to come again after a request: where nothing is left, its pace is not waited for."""
+        if self.line.state is LineState.ONLINE and not self.line.may_post(self._monotonic()):
+            counts = self._spool.counts()
+            if not counts.pending and not counts.salvage_left:
+                self.line = self.line.caught_up()
+                return FOREVER
+        return self.line.not_before
 
     def _look(self, now: float) -> None:
         """Take up the pair that is there now, at once if it is another one than before."""
