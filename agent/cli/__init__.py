@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,20 @@ def _everywhere(*, config: object, root: object, verbose: object) -> argparse.Ar
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
-    words = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            if sys.stdout:  # None where it was closed
+                sys.stdout.flush()  # here: at the interpreter's end it would be told as a fault
+    except BrokenPipeError:  # the reader of our answer has gone; nobody is left to tell
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            os.dup2(nowhere, stream.fileno())  # takes what is still in the buffers
+        return 141  # 128 + SIGPIPE, as a shell has it
+
+
+def _run(words: Sequence[str]) -> int:
     # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
     named = [family for family in FAMILIES if family.replace("_", "-") in words]
     clear = len(named) == 1 and words[0].partition("=")[0] in {
@@ -77,9 +91,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as a shell has it
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our answer has gone; nobody is left to tell
-        return 0
     return code
 
 

@@ -1,8 +1,8 @@
 """`status --watch`: in place on a terminal; elsewhere a text for each change, one after the other, until Ctrl-C."""
 
+import select
 import shutil
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -15,10 +15,12 @@ HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 def watch(look: Callable[[], dict[str, Any]], form: Callable[[dict[str, Any]], str], *, every: float) -> str:
     """Show what `look` sees, in the given form, until Ctrl-C; gives the last state.
 
-    A daemon that is not there yet is waited for.
+    A daemon that is not there yet is waited for. Raises BrokenPipeError when nobody reads any more.
     """
     out, state, written = sys.stdout, "stopped", ""
     on_terminal = out.isatty()
+    reader = select.poll()
+    reader.register(out, 0)  # tells of its end alone, poll(2)
     out.write(HIDE_CURSOR + CLEAR if on_terminal else "")
     try:
         while True:
@@ -35,7 +37,8 @@ def watch(look: Callable[[], dict[str, Any]], form: Callable[[dict[str, Any]], s
                 out.write(text)
             written = news
             out.flush()
-            threading.Event().wait(every)
+            if reader.poll(every * 1000):
+                raise BrokenPipeError
     except KeyboardInterrupt:
         return state
     finally:
