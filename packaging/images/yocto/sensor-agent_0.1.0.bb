@@ -39,7 +39,7 @@ GROUPADD_PARAM:${PN} = "--system i2c"
 USERADD_PARAM:${PN} = "--system --home-dir /var/lib/sensor-agent --no-create-home --shell /bin/false --user-group --groups i2c sensor-agent"
 
 do_install:append() {
-    install -d ${D}${systemd_system_unitdir} ${D}${sysconfdir}/sensor-agent ${D}${libexecdir} ${D}${nonarch_base_libdir}/udev/rules.d
+    install -d ${D}${systemd_system_unitdir} ${D}${sysconfdir}/sensor-agent/conf.d ${D}${libexecdir} ${D}${nonarch_base_libdir}/udev/rules.d
     install -m 0644 ${S}/systemd/*.service ${S}/systemd/*.timer ${S}/systemd/*.path ${D}${systemd_system_unitdir}/
     install -m 0755 ${S}/packaging/bin/sensor-agent-clock ${D}${libexecdir}/sensor-agent-clock
     install -m 0644 ${S}/packaging/debian/sensor-agent.udev ${D}${nonarch_base_libdir}/udev/rules.d/60-sensor-agent.rules
