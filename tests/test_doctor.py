@@ -739,6 +739,14 @@ CASES.update(
 )
 
 
+@case("daemon: it starts: its first readings are under way")
+def _(_: Patient) -> list[Check]:
+    starting = "LoadState=loaded\nId=sensor-agent.service\nActiveState=activating\nSubState=start\n"
+    found = [units.daemon(last, units.parse(starting)) for last in (None, ({"state": "stopped"}, False))]
+    assert found[0] == found[1]
+    return found
+
+
 @case("daemon: not running")
 def _(_: Patient) -> None:
     return

@@ -1,10 +1,10 @@
-"""What systemd says of the agent's units; where there is no systemd, nothing."""
+"""What systemd says of the agent's units, and the daemon of itself; where there is no systemd, the daemon alone."""
 
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.checks.finding import Check, fail, ok, warn
 
@@ -16,6 +16,7 @@ BESIDE: Final = {
 PROPERTIES: Final = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts"
 MANY_RESTARTS: Final = 5
 LOG: Final = "journalctl -u sensor-agent -n 50"
+UP: Final = frozenset({"active", "activating", "reloading"})
 State = Mapping[str, str]
 
 
@@ -56,13 +57,32 @@ def _service(state: State) -> Check:
     if state.get("UnitFileState") == "masked":
         fix = "sudo systemctl unmask sensor-agent; sudo systemctl enable --now sensor-agent"
         return fail("unit", f"{SERVICE} is masked", fix)
-    if state.get("SubState") == "auto-restart" or active == "failed":
+    if _dies(state):
         saw = f"{SERVICE} dies again and again ({restarts} restarts, last result {state.get('Result')})"
         return fail("unit", saw, LOG)
-    if active not in {"active", "activating", "reloading"}:
+    if active not in UP:
         enabled = state.get("UnitFileState") == "enabled"
         fix = "sudo systemctl start sensor-agent" if enabled else "sudo systemctl enable --now sensor-agent"
         return fail("unit", f"{SERVICE} is {active}, {state.get('UnitFileState')}", fix)
     if restarts > MANY_RESTARTS:
         return warn("unit", f"{SERVICE} was restarted {restarts} times", LOG)
     return ok("unit", f"{SERVICE} is {active}, {state.get('UnitFileState')}")
+
+
+def daemon(found: tuple[dict[str, Any], bool] | None, states: Mapping[str, State]) -> Check:
+    """The line about the daemon: its last status and whether it lives, None if there has been none since boot."""
+    if found is None or not found[1]:
+        service = states.get(SERVICE, {})
+        if service.get("ActiveState") in UP and not _dies(service):
+            saw = "it starts: its first readings are under way"
+            return warn("daemon", saw, f"sensor-agent check, again in a minute; if it stays: {LOG}")
+        return warn("daemon", "not running", "sudo systemctl start sensor-agent")
+    state, problems = found[0].get("state"), found[0].get("problems") or []
+    saw = f"{state}, since {found[0].get('since')}"
+    if state != "healthy" and problems:
+        return warn("daemon", f"{saw}: {problems[0].get('what')}", "sensor-agent status")
+    return ok("daemon", saw)
+
+
+def _dies(state: State) -> bool:
+    return state.get("SubState") == "auto-restart" or state.get("ActiveState") == "failed"

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -84,8 +84,9 @@ def everything(config: Config, file: Path, root: Path, *, offline: bool) -> Iter
     yield from _identity(config, root, found, exposed=identity.exposed(files[1]))
     if not offline:
         yield from _online(config, found, synchronised=facts.synchronised)
-    yield from units.units(units.look(root))
-    yield _daemon(root)
+    states = units.look(root)
+    yield from units.units(states)
+    yield _daemon(root, states)
 
 
 def _device(config: Config, root: Path) -> Check:
@@ -137,18 +138,11 @@ def _online(config: Config, found: Identity, *, synchronised: bool) -> Iterator[
         yield from network.network(to, synchronised=synchronised)
 
 
-def _daemon(root: Path) -> Check:
+def _daemon(root: Path, states: Mapping[str, units.State]) -> Check:
     try:
-        found = status_file.read(root)
+        return units.daemon(status_file.read(root), states)
     except (OSError, ValueError) as error:
         return warn("daemon", f"its status cannot be read: {error}", "systemctl status sensor-agent")
-    if found is None or not found[1]:
-        return warn("daemon", "not running", "sudo systemctl start sensor-agent")
-    state, problems = found[0].get("state"), found[0].get("problems") or []
-    saw = f"{state}, since {found[0].get('since')}"
-    if state != "healthy" and problems:
-        return warn("daemon", f"{saw}: {problems[0].get('what')}", "sensor-agent status")
-    return ok("daemon", saw)
 
 
 def _answer(found: list[Check], *, as_json: bool) -> None:
