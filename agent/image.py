@@ -100,8 +100,12 @@ def findings(root: Path, where: Places) -> Iterator[Found]:
     for name in ("current", "gen", "pending", "trial"):
         if os.path.lexists(inside(root, f"{where.store}/{name}")):
             yield Found("key", f"{where.store}/{name}", same)
-    for what, path in (("certificate", where.certificate), ("key", where.key)):
-        if os.path.lexists(inside(root, path)):
+    for what, path, name in (("certificate", where.certificate, "cert.pem"), ("key", where.key, "key.pem")):
+        here = inside(root, path)
+        # a read-only /etc has the links before there is a pair; a store that is there has been named above
+        if os.path.lexists(here) and not (
+            here.is_symlink() and str(here.readlink()) == f"{where.store}/current/{name}"
+        ):
             yield Found(what, path, same)
     if os.path.lexists(inside(root, where.token)):
         yield Found("token", where.token, "whoever has the image could enroll")

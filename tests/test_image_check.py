@@ -89,10 +89,31 @@ def test_a_machine_id_is_named_and_left_empty(tree: Path, capsys: pytest.Capture
     assert (tree / "etc/machine-id").read_text() == ""
 
 
-def test_a_dangling_link_to_a_key_is_dirt_too(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tree / "etc/ssl/private").mkdir(parents=True)
-    (tree / "etc/ssl/private/sensor-key.pem").symlink_to("/var/lib/sensor-agent-identity/current/key.pem")
+def linked(tree: Path, name: str, target: str) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to(target)
+
+
+@pytest.mark.parametrize("target", ["/data/key.pem", "/var/lib/sensor-agent-identity/current/cert.pem"])
+def test_a_dangling_link_to_a_key_is_dirt_too(tree: Path, capsys: pytest.CaptureFixture[str], target: str) -> None:
+    linked(tree, "etc/ssl/private/sensor-key.pem", target)
     assert check(tree, capsys)[0] == 1
+
+
+def test_the_links_of_a_read_only_etc_pass_and_what_they_lead_to_does_not(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linked(tree, "etc/ssl/private/sensor-key.pem", "/var/lib/sensor-agent-identity/current/key.pem")
+    linked(tree, "etc/ssl/certs/sensor.pem", "/var/lib/sensor-agent-identity/current/cert.pem")
+    assert check(tree, capsys)[0] == 0
+    put(tree, "var/lib/sensor-agent-identity/current/key.pem")
+    code, said = check(tree, capsys)
+    assert (code, said.count("FAIL")) == (1, 1)
+    assert "FAIL  key: /var/lib/sensor-agent-identity/current:" in said
+    assert main(["--root", str(tree), "identity", "reset", "--image"]) == 0
+    capsys.readouterr()
+    assert check(tree, capsys)[0] == 0
+    assert (tree / "etc/ssl/certs/sensor.pem").is_symlink()
 
 
 def test_a_name_in_the_configuration_would_be_everybodys(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
