@@ -1,5 +1,6 @@
 """The configuration: every mistake is found in one pass, and told with its path and the value seen."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
         ("device = 3\n" + URL, "device: must be a table (got 3)"),
         ("sensors = 3\n" + URL, "sensors: must be [[sensors]] tables (got 3)"),
         ("sensors = [3]\n" + URL, "sensors[0]: must be a table (got 3)"),
+        (URL + "accept_status = []\n", "uplink.accept_status: must name one at least"),
         (URL + sensor(name=None), "sensors[0].name: is required"),
         (URL + sensor(driver="ds18b21"), "sensors[0].driver: unknown, did you mean 'ds18b20'? (got 'ds18b21')"),
         (URL + sensor(id=None), "sensors[0].id: is required by driver 'ds18b20'"),
@@ -139,6 +141,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "uplink.url",
         "spool.max_readings",
         "sensors[0].id",
+        "sensors[1].name",
         "sensors[1].bus",
     ]
 
@@ -152,6 +155,19 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 )
 def test_two_sensors_cannot_be_one(tmp_path: Path, second: str, problem: str) -> None:
     assert problems(tmp_path, URL + sensor() + second) == (problem,)
+
+
+def test_a_double_is_told_beside_other_mistakes(tmp_path: Path) -> None:
+    found = problems(tmp_path, URL + sensor(interval_seconds=0) + sensor(driver="nochip") + "[[sensors]]\nid = 3\n")
+    assert {problem.split(":")[0] for problem in found} == {
+        "sensors[0].interval_seconds",
+        "sensors[1].name",
+        "sensors[1].id",
+        "sensors[1].driver",
+        "sensors[2].id",
+        "sensors[2].name",
+        "sensors[2].driver",
+    }
 
 
 def test_two_chips_cannot_share_an_address(tmp_path: Path) -> None:
@@ -204,6 +220,76 @@ def test_a_ca_file_that_cannot_verify_anything_is_told(tmp_path: Path, content: 
     file.write_text(f'[uplink]\nurl = "https://a.example/"\nca_file = "{tmp_path}/roots.pem"\n')
     with pytest.raises(ConfigError, match=f"uplink.ca_file: {problem}"):
         load(file)
+
+
+def test_a_ca_file_is_looked_at_beside_other_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[uplink]\nurl = "http://a.example/"\nca_file = "/nowhere"\n[enroll]\nca_file = "/nowhere"\n')
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    told = [problem.split(": ")[1] for problem in raised.value.problems]
+    assert told == ["uplink.url", "uplink.ca_file", "enroll.ca_file"]
+
+
+@pytest.mark.parametrize("key", ["url", "proxy"])
+def test_a_password_in_a_url_is_told_to_nobody(tmp_path: Path, key: str) -> None:
+    text = f'[uplink]\nurl = "https://a.example"\n{key} = "ftp://user:se/cr@et@a.example/"\n'.replace(
+        'url = "https://a.example"\nurl', "url"
+    )
+    found = problems(tmp_path, text)
+    assert "cr@et" not in str(found)
+    assert "(got 'ftp://…@a.example/')" in found[0]
+
+
+def test_a_mistake_is_looked_for_in_the_file_that_it_is_in(tmp_path: Path) -> None:
+    file = write(tmp_path, URL + "retries = 1\n" + sensor() + "[enroll.subject]\nC = 'DE'\n")
+    (tmp_path / "conf.d").mkdir()
+    site = '[uplink]\ntimeout_seconds = -1\n[enroll.subject]\nC = "x"\n[[sensors]]\nname = "freezer"\nbus = 1\n'
+    (tmp_path / "conf.d" / "10-site.toml").write_text(site + "[[sensors]]\ndriver = 'simulated'\n[clocks]\n")
+    (tmp_path / "conf.d" / "20-site.toml").write_text("[[sensors]]\nname = 'freezer'\noffset_celsius = 1000\n")
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    told = {problem.split(": ")[1]: Path(problem.split(": ")[0]).name for problem in raised.value.problems}
+    assert told == {
+        "clocks": "10-site.toml",
+        "uplink.retries": "config.toml",
+        "uplink.timeout_seconds": "10-site.toml",
+        "enroll.subject.C": "10-site.toml",
+        "sensors[0].bus": "10-site.toml",
+        "sensors[0].offset_celsius": "20-site.toml",
+        "sensors[1].name": "10-site.toml",
+    }
+    assert raised.value.hint.startswith(f"mend {tmp_path}/conf.d/10-site.toml, then:")
+
+
+@pytest.mark.parametrize(("text", "site"), [("", "[spool]\n"), ("[spool]\n", ""), ("[uplink]\n", "[uplink]\n")])
+def test_a_missing_key_is_told_of_the_first_file(tmp_path: Path, text: str, site: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "10-site.toml").write_text(site)
+    with pytest.raises(ConfigError, match=re.escape(f"{file}: uplink.url: is required")):
+        load(file)
+
+
+def test_drop_ins_that_cannot_be_listed_are_not_passed_over(tmp_path: Path) -> None:
+    file = write(tmp_path, URL)
+    (tmp_path / "conf.d").write_text("")
+    with pytest.raises(ConfigError, match=r"conf\.d: cannot be read \(Not a directory\)"):
+        load(file)
+
+
+def test_an_editors_lock_is_no_drop_in(tmp_path: Path) -> None:
+    file = write(tmp_path, URL)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / ".#10-site.toml").symlink_to("somebody@somewhere.1234")
+    assert load(file).uplink.url
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    file = write(tmp_path, URL)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load(file).uplink.url
 
 
 def test_a_drop_in_overrides_single_keys(tmp_path: Path) -> None:

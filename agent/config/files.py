@@ -1,11 +1,12 @@
 """TOML files in, one Config out, and every mistake reported in one pass with its path."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent.config.sections import SECTIONS, Config
+from agent.config.sections import CA_FILE, SECTIONS, Config
 from agent.config.sensors import read_sensors
 from agent.config.tables import read_table, report_unknown
 from agent.errors import ConfigError
@@ -20,10 +21,11 @@ def load(path: Path) -> Config:
     """
     problems: list[str] = []
     merged: dict[str, Any] = {}
+    layers: list[tuple[Path, dict[str, Any]]] = []
     denied = False
-    for file in (path, *sorted(path.parent.glob("conf.d/*.toml"))):
+    for file in (path, *_drop_ins(path.parent / "conf.d", problems)):
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # an editor of Windows begins it with a mark
         except OSError as error:
             denied = denied or isinstance(error, PermissionError)
             problems.append(f"{file}: cannot be read ({error.strerror})")
@@ -35,6 +37,7 @@ def load(path: Path) -> Config:
             problems.append(f"{file}: is nested too deep")
         else:
             merged = merge(merged, table)
+            layers.append((file, table))
     if problems:
         elsewhere = "" if path == DEFAULT else f"--config {path} "
         hint = f"mend {path}, then: sensor-agent check --offline --config {path}"
@@ -44,14 +47,47 @@ def load(path: Path) -> Config:
             hint = f"sudo sensor-agent {elsewhere}init --url URL"
         raise ConfigError(problems, hint=hint)
     config = read(merged, problems)
-    if config is not None:
-        _check_files(config, problems)
+    _check_files(merged, problems)
     if config is None or problems:
+        files = [_origin(problem, merged, layers) for problem in problems]
         raise ConfigError(
-            [f"{path}: {problem}" for problem in problems],
-            hint=f"mend {path}, then: sensor-agent check --offline --config {path}",
+            [f"{file}: {problem}" for file, problem in zip(files, problems, strict=True)],
+            hint=f"mend {files[0]}, then: sensor-agent check --offline --config {path}",
         )
     return config
+
+
+def _drop_ins(directory: Path, problems: list[str]) -> list[Path]:
+    """In name order, without what is hidden (`.#20-site.toml` is Emacs's lock)."""
+    try:
+        files = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:  # its keys would be missing in silence
+        problems.append(f"{directory}: cannot be read ({error.strerror})")
+        return []
+    return [file for file in files if file.suffix == ".toml" and not file.name.startswith(".")]
+
+
+def _origin(problem: str, merged: Mapping[str, Any], layers: Sequence[tuple[Path, Mapping[str, Any]]]) -> Path:
+    """The file that a problem's key was last written in; for a key that is in none, the first one that has its table."""
+    first, *rest = problem.partition(": ")[0].split(".")
+    found = re.fullmatch(r"sensors\[([0-9]+)\]", first)
+    nearest: dict[int, Path] = {}
+    for file, table in layers:
+        inner: Any = {"": table}
+        path = ["", first, *rest]
+        if found:
+            inner, path, ours = None, ["", *rest], merged["sensors"][int(found[1])]
+            written = table.get("sensors")
+            for each in written if isinstance(written, list) else ():
+                if each is ours or (_name(each) is not None and _name(each) == _name(ours)):
+                    inner = {"": each}
+        for depth, part in enumerate(path):
+            inner = inner.get(part) if isinstance(inner, dict) else None
+            if inner is not None and (depth == len(path) - 1 or depth not in nearest):
+                nearest[depth] = file
+    return nearest[max(nearest)]
 
 
 def missing(path: Path) -> bool:
@@ -103,11 +139,14 @@ def read(table: Mapping[str, Any], problems: list[str]) -> Config | None:
     return Config(sensors=sensors, **sections) if len(problems) == before else None  # type: ignore[arg-type]
 
 
-def _check_files(config: Config, problems: list[str]) -> None:
+def _check_files(table: Mapping[str, Any], problems: list[str]) -> None:
     """Without these no line can ever come up, so they are mistakes of the configuration, not of the weather."""
-    for where, file in (("uplink.ca_file", config.uplink.ca_file), ("enroll.ca_file", config.enroll.ca_file)):
-        if not file:
+    for name, default in (("uplink", CA_FILE), ("enroll", "")):
+        section = table.get(name)
+        file = section.get("ca_file", default) if isinstance(section, Mapping) else default
+        if not isinstance(file, str) or not file.startswith("/"):
             continue
+        where = f"{name}.ca_file"
         try:
             text = Path(file).read_bytes()
         except OSError as error:

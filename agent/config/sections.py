@@ -1,6 +1,6 @@
 """The sections of the configuration: every key with its default, its unit and the checks its value must pass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from agent.config.sensors import SensorConfig
 from agent.config.tables import between, each, key, matches, one_of
 from agent.record import REQUIRED, dataclass, field
 
+CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _PATH = matches(r"/[^\0]*", 'an absolute path, as "/var/lib/…"')
 _HTTPS = matches(r"https://[^\s/?#@%]+(/[^\s#]*)?", "an https:// URL without user, fragment or spaces")
 _WORDS = matches(r"[^\x00-\x1f\x7f]{0,64}", "at most 64 printable characters")
@@ -27,6 +28,10 @@ def _host_and_port(url: str) -> str | None:
     return None if named or not url else "must have a host name or address, and a port of 1 to 65535 if any"
 
 
+def _not_empty(values: Sequence[object]) -> str | None:
+    return None if values else "must name one at least, or nothing would ever be delivered"
+
+
 def _none_or_more(value: float) -> str | None:
     return None if value == 0 or 1.1 <= value <= 1000 else "must be 0, or between 1.1 and 1000"
 
@@ -43,7 +48,7 @@ class UplinkConfig:
     """`timeout_seconds` is one deadline for the whole request, from connecting to the last byte of the answer."""
 
     url: str = key(REQUIRED, _HTTPS, _host_and_port)
-    ca_file: str = key("/etc/ssl/certs/ca-certificates.crt", _PATH)
+    ca_file: str = key(CA_FILE, _PATH)
     timeout_seconds: float = key(20.0, between(0.1, 600))
     min_interval_seconds: float = key(1.05, between(0, 3600))  # Workers KV takes one write a second per key
     max_backoff_seconds: float = key(300.0, between(0.1, 86400))
@@ -51,7 +56,7 @@ class UplinkConfig:
     live_first: bool = key(default=False)
     temperature_as: str = key("string", one_of("string", "number"))  # the tutorial's Worker refuses the number 0
     extra_fields: tuple[str, ...] = key((), each(one_of("sensor", "device", "seq")))
-    accept_status: tuple[int, ...] = key((201,), each(between(200, 299)))
+    accept_status: tuple[int, ...] = key((201,), each(between(200, 299)), _not_empty)
     proxy: str = key(
         "", matches(r"(http://[^\s/?#]+/?)?", "an http:// URL (the tunnel through it is TLS), or empty"), _host_and_port
     )

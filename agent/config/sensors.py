@@ -62,22 +62,22 @@ def read_sensors(tables: Any, problems: list[str]) -> tuple[SensorConfig, ...]:
         problems.append(f"sensors: must be [[sensors]] tables (got {tables!r})")
         return ()
     sensors = []
-    seen: dict[tuple[str, object], str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for place, table in enumerate(tables):
         path = f"sensors[{place}]"
         sensor = read_table(SensorConfig, table, path, problems)
-        if sensor is None:
-            continue
-        if sensor.driver not in DRIVERS:
-            problems.append(_unknown_driver(sensor.driver, path))
-            continue
-        problems += _misplaced_keys(sensor, table, path)
-        problems += _range_problems(sensor, path)
-        for what, value in _claims(sensor):
+        for what, value in _claims(table, sensor):
             earlier = seen.setdefault((what, value), path)
             if earlier != path:
                 problems.append(f"{path}.{what}: is that of {earlier} already (got {value!r})")
-        sensors.append(sensor)
+        driver = table.get("driver") if isinstance(table, dict) else None
+        if isinstance(driver, str) and driver not in DRIVERS:
+            problems.append(_unknown_driver(driver, path))
+        elif isinstance(driver, str):
+            problems += _misplaced_keys(driver, table, path)
+            if sensor is not None:
+                problems += _place_problems(sensor, path) + _range_problems(sensor, path)
+                sensors.append(sensor)
     return tuple(sensors)
 
 
@@ -93,19 +93,23 @@ def _unknown_driver(driver: str, path: str) -> str:
     return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {driver!r})"
 
 
-def _misplaced_keys(sensor: SensorConfig, table: dict[str, Any], path: str) -> list[str]:
-    allowed = _BY_DRIVER[sensor.driver]
+def _misplaced_keys(driver: str, table: dict[str, Any], path: str) -> list[str]:
+    allowed = _BY_DRIVER[driver]
     problems = [
-        f"{path}.{name}: driver {sensor.driver!r} takes no such key (got {table[name]!r})"
+        f"{path}.{name}: driver {driver!r} takes no such key (got {table[name]!r})"
         for name in table
         if name in _OF_ONE_DRIVER and name not in allowed
     ]
-    problems += [
-        f"{path}.{name}: is required by driver {sensor.driver!r}"
+    return problems + [
+        f"{path}.{name}: is required by driver {driver!r}"
         for name in ("id", "device")
         if name in allowed and name not in table
     ]
-    if "id" in table and sensor.driver in FAMILIES and int(sensor.id[:2], 16) != FAMILIES[sensor.driver]:
+
+
+def _place_problems(sensor: SensorConfig, path: str) -> list[str]:
+    problems = []
+    if sensor.id and sensor.driver in FAMILIES and int(sensor.id[:2], 16) != FAMILIES[sensor.driver]:
         family = f"{FAMILIES[sensor.driver]:02x}-…"
         problems.append(f"{path}.id: the family of driver {sensor.driver!r} is {family} (got {sensor.id!r})")
     if sensor.driver in CHIPS and address_of(sensor) not in CHIPS[sensor.driver].addresses:
@@ -147,13 +151,10 @@ def _range_problems(sensor: SensorConfig, path: str) -> list[str]:
     return problems
 
 
-def _claims(sensor: SensorConfig) -> list[tuple[str, object]]:
-    """What no second sensor may have: the name, and the place where it is read."""
-    claims: list[tuple[str, object]] = [("name", sensor.name)]
-    if sensor.driver in FAMILIES:
-        claims.append(("id", sensor.id))
-    elif sensor.driver in CHIPS:
+def _claims(table: Any, sensor: SensorConfig | None) -> list[tuple[str, str]]:
+    """What no second sensor may have: the name, and the place where it is read; as far as it can be told of a bad table."""
+    said = ((what, table.get(what)) for what in ("name", "id", "device")) if isinstance(table, dict) else ()
+    claims = [(what, value) for what, value in said if isinstance(value, str)]
+    if sensor is not None and sensor.driver in CHIPS:
         claims.append(("address", f"{address_of(sensor):#04x} on i2c-{sensor.bus}"))
-    elif sensor.driver == "kernel":
-        claims.append(("device", sensor.device))
     return claims

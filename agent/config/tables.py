@@ -49,9 +49,14 @@ def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | 
         if wrong is None:
             wrong = next(filter(None, (check(typed) for check in each.metadata.get("checks", ()))), None)
         if wrong is not None:
-            problems.append(f"{where}: {wrong} (got {value!r})")
+            problems.append(f"{where}: {wrong} (got {_without_secret(value)!r})")
         values[name] = typed
     return cls(**values) if len(problems) == before else None
+
+
+def _without_secret(value: Any) -> Any:
+    """The value as it may be told: without the user and password of a URL."""
+    return re.sub(r"//.*@", "//…@", value, flags=re.DOTALL) if isinstance(value, str) else value
 
 
 def report_unknown(table: Mapping[str, Any], known: Collection[str], path: str, problems: list[str]) -> None:
