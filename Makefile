@@ -28,8 +28,8 @@ bench: $(READY) ## what it costs, beside collectd, syslog-ng and others where in
 soak: $(READY) ## ten hours of ticks in twelve minutes, with faults: memory, files and spool stay what they are
 	@$(VENV)/bin/python tests/bench/soak.py $(or $(MINUTES),12)
 
-instructions: $(READY) ## instructions of imports, a tick and a delivery, against tests/bench/instructions.json; needs valgrind
-	@$(VENV)/bin/python tests/bench/instructions.py $(if $(WRITE),--write)
+instructions: ## of imports, a start, a tick and a delivery, against tests/bench/instructions.json; WRITE=1 writes it anew
+	@WRITE=$(WRITE) bash .ci/run instructions
 
 peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client; needs golang-cfssl and strongswan-pki
 	@$(VENV)/bin/pytest tests/peers/peers_*.py
