@@ -18,7 +18,7 @@ def odd_requests() -> dict[str, str]:
     return {**dict(_of_keys()), **dict(_of_names()), **dict(_of_extensions()), **dict(_of_text())}
 
 
-def _builder(*names: x509.NameAttribute) -> x509.CertificateSigningRequestBuilder:
+def _builder(*names: "x509.NameAttribute[str]") -> x509.CertificateSigningRequestBuilder:
     return x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names or (COMMON,)))
 
 
