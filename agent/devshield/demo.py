@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.devshield.stage import FREEZER, NotHeld, Stage
 from agent.devshield.story import STEPS, tell
+from agent.errors import AgentError, CannotWrite
 
 DONE_AT: Final = (0.6, 0.6, 1.4, 2.0, 6.0, 6.8, 6.8, 8.0, 9.1)  # seconds from the start to each step's end, as measured
 ERASE: Final = "\r\x1b[K"
@@ -23,15 +24,22 @@ The sensors, the shield and its certificate authority are stand-ins; nothing lea
 """
 
 
+class Occupied(AgentError):
+    """The directory holds a demo."""
+
+    exit_code = 2
+
+
 def demo(*, keep: Path | None, seconds: float | None, colour: bool) -> int:
     """Tell the story; 0 if every step held, 1 at the first that did not.
 
-    With `keep`, everything stays in that directory and goes on running for `seconds`, or until Ctrl-C.
+    With `keep`, everything stays in that directory and goes on running for `seconds`, or until Ctrl-C. Raises
+    Occupied if another demo is in there, CannotWrite if it cannot be made.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # 128 + SIGTERM; the `finally` below ends what runs
     directory = keep or Path(tempfile.mkdtemp(prefix="sensor-agent-demo-"))
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+        _claim(keep)
     stage = Stage(directory.resolve())
     paint = _painter(colour)
     begun = time.monotonic()
@@ -50,6 +58,17 @@ def demo(*, keep: Path | None, seconds: float | None, colour: bool) -> int:
         if keep is None:
             shutil.rmtree(directory)
     return 0
+
+
+def _claim(directory: Path) -> None:
+    """Make the directory, and in one step the part of it by which a second demo knows that there is one."""
+    try:
+        (directory / "board").mkdir(parents=True)
+    except FileExistsError as error:
+        way = f"another directory; or end that demo with Ctrl-C, then: rm -r {directory}"
+        raise Occupied(f"{directory} holds a demo already, which may still run", hint=way) from error
+    except OSError as error:
+        raise CannotWrite(f"{directory} cannot be made: {error.strerror}", hint="another directory") from error
 
 
 def _tell(stage: Stage, paint: Callable[[str, str], str], begun: float) -> None:
