@@ -13,6 +13,8 @@ from typing import Final
 from agent.devshield.authority import Authority
 from agent.devshield.faults import Faults, instead, is_kind, read_lists, spoil
 from agent.devshield.reply import JSON, Reply, failure
+from agent.devshield.request_target import path_and_query
+from agent.devshield.routes import Route, Routes
 from agent.devshield.server import Outcome, Request
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_api import ZoneApi
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FAULT_PATH: Final = "/__fault"
 TOKEN_PATH: Final = "/__token"  # noqa: S105 - a path
+ROUTES: Final = Routes({FAULT_PATH: ("POST",), TOKEN_PATH: ("POST",)})
 
 
 class ApiPort:
@@ -39,8 +42,8 @@ class ApiPort:
 
     def __call__(self, request: Request) -> Outcome:
         """What becomes of one request."""
-        if request.target in {FAULT_PATH, TOKEN_PATH}:
-            return Outcome(self._switch(request))
+        if route := ROUTES.find(path_and_query(request.target)[0]):
+            return Outcome(self._switch(request, route))
         reply = self._answer(request)
         log.debug("API request", extra={"METHOD": request.method, "HTTP_STATUS": reply.status if reply else None})
         return Outcome(reply)
@@ -56,13 +59,13 @@ class ApiPort:
         reply = self._api.answer(request.method, request.target, request.headers, request.body)
         return None if is_kind(fault, "lost") else spoil(fault, reply, other_certificate=self._certificate_for_nobody)
 
-    def _switch(self, request: Request) -> Reply:
+    def _switch(self, request: Request, route: Route) -> Reply:
         """The two paths that Cloudflare does not have, for the machine that the shield runs on."""
         if not ipaddress.ip_address(request.address).is_loopback:
             return failure(403, 10000, "for loopback only")
-        if request.method != "POST":
-            return failure(405, 7001, f"Method {request.method} not available for that URI.")
-        if request.target == TOKEN_PATH:
+        if refusal := route.refusal(request.method):
+            return refusal
+        if route.path == TOKEN_PATH:
             return Reply(200, JSON, json.dumps({"token": self._tokens.new_one_time()}).encode())
         try:
             for side, faults in read_lists(request.body).items():

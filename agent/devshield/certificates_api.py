@@ -14,12 +14,19 @@ from agent.devshield.csr import signable
 from agent.devshield.issued import STATUSES, Issue, Issued, token_name
 from agent.devshield.reply import Reply, envelope, failure
 from agent.devshield.request_target import path_and_query
+from agent.devshield.routes import Route, Routes
 from agent.devshield.tokens import Tokens
 
 ZONE_ID: Final = "de50000000000000000000000000d1e5"  # constant, so that a configuration survives a new directory
 PREFIX: Final = "/client/v4"
 PER_PAGE: Final = 20
-_ROUTE: Final = re.compile(PREFIX + r"(?:/zones/(?P<zone>[^/]+))?/client_certificates(?:/(?P<id>[^/]+))?/?")
+ZONES: Final = PREFIX + "/zones/{zone}"
+ROUTES: Final = Routes({
+    ZONES + "/client_certificates": ("GET", "POST"),
+    ZONES + "/client_certificates/{id}": ("GET", "PATCH", "DELETE"),
+    PREFIX + "/client_certificates": ("GET", "POST"),
+    PREFIX + "/client_certificates/{id}": ("GET",),
+})  # fmt: skip
 _BEARER: Final = re.compile(r"Bearer ([A-Za-z0-9_-]{20,})")
 
 
@@ -34,57 +41,54 @@ class CertificatesApi:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to one request; `target` is path and query, header names are in lower case."""
         path, query = path_and_query(target)
-        route = _ROUTE.fullmatch(path)
+        route = ROUTES.find(path)
         if route is None:
             return failure(404, 7000, "No route for that URI")
         token = bearer(headers)
         if isinstance(token, Reply):
             return token
-        if route["zone"] is None:
-            return self._for_device(method, route["id"], token, body)
-        if not self._tokens.is_zone(token):
-            return failure(403, 10000, "Authentication error")
-        if route["zone"] != ZONE_ID:
-            return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
-        if route["id"] is None:
+        identifier = route.names.get("id")
+        if "zone" not in route.names:
+            return self._for_device(method, route, token, body)
+        if refusal := not_for(self._tokens, token, route, path) or route.refusal(method):
+            return refusal
+        if identifier is None:
             return self._collection(method, parse_qs(query), body)
-        issue = self._issued.find(route["id"])
+        issue = self._issued.find(identifier)
         if issue is None:
             return failure(404, 1415, "Invalid Certificate ID")
         return self._single(method, issue, body)
 
-    def _for_device(self, method: str, identifier: str | None, token: str, body: bytes) -> Reply:
+    def _for_device(self, method: str, route: Route, token: str, body: bytes) -> Reply:
         """A registration authority: a one-time token buys one certificate, and sees no others."""
         owner = token_name(token)
         own = [issue for issue in self._issued.all() if issue.owner == owner]
-        unspent = self._tokens.is_unspent(token)
-        if not own and not unspent:
+        if not own and not self._tokens.is_unspent(token):
             return failure(403, 10000, "Authentication error")
-        if method == "POST" and identifier is None:
+        if refusal := route.refusal(method):
+            return refusal
+        if method == "POST":
             wanted = _wanted(body)
             if isinstance(wanted, Reply):
                 return wanted
             if not self._tokens.spend(token):
                 return failure(403, 10000, "Authentication error: the token is spent (synthetic)")
             return self._issue(*wanted, owner=owner)
-        if method == "GET" and identifier is None:
+        identifier = route.names.get("id")
+        if identifier is None:
             return self._page(own, {})
         found = [issue for issue in own if issue.fields["id"] == identifier]
-        if method == "GET":
-            return envelope(found[0].result(self._now())) if found else failure(404, 1415, "Invalid Certificate ID")
-        return _no_method(method)
+        return envelope(found[0].result(self._now())) if found else failure(404, 1415, "Invalid Certificate ID")
 
     def _collection(self, method: str, query: Mapping[str, list[str]], body: bytes) -> Reply:
-        if method == "GET":
-            status = query.get("status", ["all"])[0]
-            if status not in {"all", *STATUSES}:
-                return failure(400, 1400, f"status: no such status (got {status}) (synthetic)")
-            now = self._now()
-            return self._page([issue for issue in self._issued.all() if status in {"all", issue.status(now)}], query)
         if method == "POST":
             wanted = _wanted(body)
             return wanted if isinstance(wanted, Reply) else self._issue(*wanted)
-        return _no_method(method)
+        status = query.get("status", ["all"])[0]
+        if status not in {"all", *STATUSES}:
+            return failure(400, 1400, f"status: no such status (got {status}) (synthetic)")
+        now = self._now()
+        return self._page([issue for issue in self._issued.all() if status in {"all", issue.status(now)}], query)
 
     def _page(self, issues: list[Issue], query: Mapping[str, list[str]]) -> Reply:
         try:
@@ -116,14 +120,12 @@ class CertificatesApi:
                 if issue.revoked:
                     return failure(400, 1407, "Certificate has already been deleted")
                 return envelope(self._issued.set_revoked(identifier, revoked=True).result(self._now()))
-            case "PATCH":
+            case _:
                 if _json(body) != {"reactivate": True}:
                     return failure(400, 1400, 'body: must be {"reactivate": true} (synthetic)')
                 if issue.revoked:
                     issue = self._issued.set_revoked(identifier, revoked=False)
                 return envelope(issue.result(self._now()))
-            case _:
-                return _no_method(method)
 
 
 def bearer(headers: Mapping[str, str]) -> str | Reply:
@@ -138,6 +140,15 @@ def bearer(headers: Mapping[str, str]) -> str | Reply:
     if found is None:
         return failure(400, 6003, "Invalid request headers", chain=(6111, "Invalid format for Authorization header"))
     return found[1]
+
+
+def not_for(tokens: Tokens, token: str, route: Route, path: str) -> Reply | None:
+    """The refusal of a request to a zone that is another, or not the token's."""
+    if not tokens.is_zone(token):
+        return failure(403, 10000, "Authentication error")
+    if route.names["zone"] != ZONE_ID:
+        return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
+    return None
 
 
 def _wanted(body: bytes) -> tuple[str, int] | Reply:
@@ -158,7 +169,3 @@ def _json(body: bytes) -> Any:
         return request_json.read(body)
     except ValueError:
         return None
-
-
-def _no_method(method: str) -> Reply:
-    return failure(405, 7001, f"Method {method} not available for that URI.")

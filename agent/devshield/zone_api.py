@@ -9,16 +9,26 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.devshield import request_json
-from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi, bearer
+from agent.devshield.certificates_api import ZONES, CertificatesApi, bearer, not_for
 from agent.devshield.reply import Reply, envelope, failure
 from agent.devshield.request_target import path_and_query
+from agent.devshield.routes import Routes
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_state import Fields, ZoneState, new_id
 
 PHASE: Final = "http_request_firewall_custom"
-_HOSTS: Final = re.compile(PREFIX + r"/zones/([^/]+)/certificate_authorities/hostname_associations/?")
-_ENTRY: Final = re.compile(PREFIX + rf"/zones/([^/]+)/rulesets/phases/{PHASE}/entrypoint/?")
-_RULESETS: Final = re.compile(PREFIX + r"/zones/([^/]+)/rulesets(?:/([0-9a-f]{32})(?:/rules(?:/([0-9a-f]{32}))?)?)?/?")
+_HOSTS: Final = ZONES + "/certificate_authorities/hostname_associations"
+_ENTRY: Final = ZONES + f"/rulesets/phases/{PHASE}/entrypoint"
+_RULESETS: Final = ZONES + "/rulesets"
+_RULESET: Final = _RULESETS + "/{ruleset}"
+ROUTES: Final = Routes({
+    _HOSTS: ("GET", "PUT"),
+    _ENTRY: ("GET", "PUT"),
+    _RULESETS: ("GET", "POST"),
+    _RULESET: ("GET",),
+    _RULESET + "/rules": ("POST",),
+    _RULESET + "/rules/{rule}": ("PATCH", "DELETE"),
+})  # fmt: skip
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}")
 _NO_ENTRY: Final = "could not find entrypoint ruleset in the " + PHASE + " phase"
 
@@ -34,34 +44,31 @@ class ZoneApi:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The answer to one request; `target` is path and query, header names are in lower case."""
         path, _ = path_and_query(target)
-        hosts, entry = _HOSTS.fullmatch(path), _ENTRY.fullmatch(path)
-        found = hosts or entry or _RULESETS.fullmatch(path)
-        if found is None:
+        route = ROUTES.find(path)
+        if route is None:
             return self._certificates.answer(method, target, headers, body)
         token = bearer(headers)
         if isinstance(token, Reply):
             return token
-        if not self._tokens.is_zone(token):
-            return failure(403, 10000, "Authentication error")
-        if found[1] != ZONE_ID:
-            return failure(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
+        if refusal := not_for(self._tokens, token, route, path) or route.refusal(method):
+            return refusal
         try:
             fields = request_json.read(body) if body else {}
         except ValueError:
             return failure(400, 6007, "Malformed JSON in request body")
         if not isinstance(fields, dict):
             return failure(400, 6007, "Malformed JSON in request body")
-        if hosts:
+        if route.path == _HOSTS:
             return self._hosts(method, fields)
-        if entry:
+        if route.path == _ENTRY:
             return self._entry(method, fields)
-        return self._rules(method, found[2], found[3], fields)
+        if route.path == _RULESETS:
+            return self._rulesets(method, fields)
+        return self._rules(method, route.names["ruleset"], route.names.get("rule"), fields)
 
     def _hosts(self, method: str, fields: Fields) -> Reply:
         if method == "GET":
             return envelope({"hostnames": self._state.look()["hostnames"]})
-        if method != "PUT":
-            return _no_method(method)
         names = fields.get("hostnames")
         if not isinstance(names, list) or not all(isinstance(name, str) and _HOST.fullmatch(name) for name in names):
             return failure(400, 1400, "hostnames: must be a list of host names (synthetic)")
@@ -74,29 +81,24 @@ class ZoneApi:
         if method == "GET":
             ruleset = _entry_point(self._state.look())
             return envelope(ruleset) if ruleset else failure(404, 10003, _NO_ENTRY)
-        if method != "PUT":
-            return _no_method(method)
         return self._replace({**fields, "name": fields.get("name", "default"), "phase": PHASE, "kind": "zone"})
 
-    def _rules(self, method: str, ruleset_id: str | None, rule_id: str | None, fields: Fields) -> Reply:
-        if ruleset_id is None:
-            match method:
-                case "GET":
-                    shown = self._state.look()["rulesets"]
-                    return envelope([{key: each[key] for key in each if key != "rules"} for each in shown])
-                case "POST" if fields.get("phase") == PHASE and fields.get("kind") == "zone" and "name" in fields:
-                    if _entry_point(self._state.look()):
-                        return failure(400, 20217, f"'zone' is not a valid value for kind: {PHASE} has one (synthetic)")
-                    return self._replace(fields)
-                case "POST":
-                    return failure(400, 20016, "kind, name, phase: not a zone's custom firewall (synthetic)")
-                case _:
-                    return _no_method(method)
+    def _rulesets(self, method: str, fields: Fields) -> Reply:
+        if method == "GET":
+            shown = self._state.look()["rulesets"]
+            return envelope([{key: each[key] for key in each if key != "rules"} for each in shown])
+        if fields.get("phase") != PHASE or fields.get("kind") != "zone" or "name" not in fields:
+            return failure(400, 20016, "kind, name, phase: not a zone's custom firewall (synthetic)")
+        if _entry_point(self._state.look()):
+            return failure(400, 20217, f"'zone' is not a valid value for kind: {PHASE} has one (synthetic)")
+        return self._replace(fields)
+
+    def _rules(self, method: str, ruleset_id: str, rule_id: str | None, fields: Fields) -> Reply:
         with self._state.changing() as zone:
             ruleset = _entry_point(zone)
             if ruleset is None or ruleset["id"] != ruleset_id:
                 return failure(404, 10002, f"could not find ruleset {ruleset_id}")
-            if rule_id is None and method == "GET":
+            if method == "GET":
                 return envelope(ruleset)
             changed = self._changed(method, ruleset["rules"], rule_id, fields)
             if isinstance(changed, Reply):
@@ -111,10 +113,8 @@ class ZoneApi:
         if rule_id is not None and old is None:
             return failure(404, 10007, f"could not find rule {rule_id}")
         others = [rule for rule in rules if rule is not old]
-        if method == "DELETE" and old:
+        if method == "DELETE":
             return others
-        if method != ("POST" if old is None else "PATCH"):
-            return _no_method(method)
         position = fields.pop("position", {})
         index = position.get("index", 1) if isinstance(position, dict) else None
         if not isinstance(index, int) or isinstance(index, bool) or not 1 <= index <= len(rules) + 1:
@@ -155,7 +155,3 @@ class ZoneApi:
 
 def _entry_point(zone: Fields) -> dict[str, Any] | None:
     return next(iter(zone["rulesets"]), None)
-
-
-def _no_method(method: str) -> Reply:
-    return failure(405, 7001, f"Method {method} not available for that URI.")

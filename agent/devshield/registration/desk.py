@@ -25,12 +25,14 @@ from agent.devshield.registration.records import IN_FORCE, Entry, Token
 from agent.devshield.registration.signers import Signed, Signer
 from agent.devshield.reply import Reply, envelope, failure
 from agent.devshield.request_target import path_and_query
+from agent.devshield.routes import Routes
 from agent.devshield.server import Request
 from agent.errors import AgentError, TryLater, UnusableAnswer
 
 log = logging.getLogger(__name__)
 
 PATH: Final = "/client/v4/client_certificates"
+ROUTES: Final = Routes({PATH: ("GET", "POST")})
 OPERATOR_SECONDS: Final = 600  # the signer refuses: that takes a person
 LOCKS: Final = 256
 
@@ -63,18 +65,17 @@ class Desk:
     def answer(self, request: Request) -> Reply:
         """The answer to one request."""
         path, query = path_and_query(request.target)
-        if path.rstrip("/") != PATH:
+        route = ROUTES.find(path)
+        if route is None:
             return failure(404, 7000, "No route for that URI")
         caller = self._caller(request)
         if isinstance(caller, Reply):
             return caller
-        match request.method:
-            case "GET":
-                return self._own(caller, parse_qs(query).get("page", ["1"])[0])
-            case "POST":
-                return self._post(caller, request.body)
-            case _:
-                return failure(405, 7001, f"Method {request.method} not available for that URI.")
+        if refusal := route.refusal(request.method):
+            return refusal
+        if request.method == "GET":
+            return self._own(caller, parse_qs(query).get("page", ["1"])[0])
+        return self._post(caller, request.body)
 
     def _own(self, caller: Token | Entry, page: str) -> Reply:
         """The caller's own certificate, as a list of one page."""
