@@ -1,4 +1,4 @@
-"""One tick: read every sensor that is due, each bus in a thread of its own, and stamp what came out.
+"""One tick: read every sensor that is due, each bus by one thread at a time, and stamp what came out.
 
 A failing sensor costs itself its reading and nobody anything else: buses do not wait for each other, within a
 bus the healthy sensors come first, and a bus that hangs in the kernel is left alone until it returns.
@@ -6,15 +6,13 @@ bus the healthy sensors come first, and a bus that hangs in the kernel is left a
 
 import logging
 import math
-import queue
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from agent.clock import Clock, Stamp
 from agent.config import SensorConfig
 from agent.errors import SensorError, Unreadable
-from agent.lanes import Lane
+from agent.lanes import Lanes
 from agent.measurement import TRIES, SpikeFilter, measure
 from agent.record import dataclass, field, replace
 from agent.sensors import ConvertsTogether, Sensor
@@ -88,9 +86,8 @@ class Sampler:
         self.health = {name: Health(trend=(trends or {}).get(name, Trend())) for name in names}
         self._spikes = {probe.config.name: SpikeFilter(probe.config.max_step_celsius) for probe in probes}
         self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
-        self._lanes: dict[str, Lane[Probe, Taken]] = {}
-        self._under_way: dict[str, Lane[Probe, Taken]] = {}
-        self._bell: queue.SimpleQueue[Lane[Probe, Taken]] = queue.SimpleQueue()
+        self._lanes = Lanes(self._take, self._break_down, monotonic=monotonic, hang_seconds=hang_seconds)
+        self._under_way: dict[str, str] = {}  # sensors that are being read or wait for it, and their buses
 
     def tick(self, probes: Sequence[Probe], *, patience: float = math.inf) -> list[Taken]:
         """One try for each of the probes, in their order; a bus that does not return in time gives Unreadable.
@@ -101,9 +98,15 @@ class Sampler:
         deadline = self._monotonic() + patience
         late = self._arrived()
         _tell_who_is_due(probes)
-        self._start(sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0))
         names = [probe.config.name for probe in probes]
-        taken = self._collect(names, late, deadline)
+        works = self._due(sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0))
+        self._lanes.read(works, {self._under_way[name] for name in names}, deadline)
+        taken = {each.name: each for each in self._arrived()}
+        late += [each for name, each in taken.items() if name not in names]
+        for name in names:
+            if name not in taken and self._lanes.hangs(bus := self._under_way[name]):
+                where = f"{bus} has not returned from a read"
+                taken[name] = self._failed(name, Unreadable("hung", where, hint="power-cycle the sensor"))
         ordered = [*late, *(taken[name] for name in names if name in taken)]
         for each in ordered:
             self._note(each)
@@ -111,24 +114,16 @@ class Sampler:
 
     def close(self) -> None:
         """Let the threads end; one that hangs in the kernel ends with the process."""
-        for lane in self._lanes.values():
-            lane.work.put(None)
+        self._lanes.close()
 
-    def _start(self, probes: Sequence[Probe]) -> None:
-        """Hand each bus what is to be read on it, in one piece."""
-        pieces: dict[Lane[Probe, Taken], list[Probe]] = {}
+    def _due(self, probes: Sequence[Probe]) -> dict[str, list[Probe]]:
+        """What is to be read on each bus: all but those that are still under way."""
+        works: dict[str, list[Probe]] = {}
         for probe in probes:
-            name, bus = probe.config.name, probe.sensor.bus
-            if name in self._under_way:
-                continue
-            lane = self._lanes.get(bus)
-            if lane is None or lane.broken:
-                lane = self._lanes[bus] = Lane(bus, self._take, self._break_down, self._bell, self._monotonic)
-                lane.start()
-            self._under_way[name] = lane
-            pieces.setdefault(lane, []).append(probe)
-        for lane, piece in pieces.items():
-            lane.work.put(piece)
+            if probe.config.name not in self._under_way:
+                bus = self._under_way[probe.config.name] = probe.sensor.bus
+                works.setdefault(bus, []).append(probe)
+        return works
 
     def _take(self, probe: Probe) -> Taken:
         """One reading with its instant (the value's, not the beginning of the tries), or what kept it away."""
@@ -151,36 +146,10 @@ class Sampler:
     def _arrived(self) -> list[Taken]:
         """What the buses have given since the last look."""
         arrived = []
-        for lane in set(self._under_way.values()):
-            while lane.finished:
-                arrived.append(lane.finished.popleft())
-                self._under_way.pop(arrived[-1].name, None)
+        while self._lanes.finished:
+            arrived.append(self._lanes.finished.popleft())
+            self._under_way.pop(arrived[-1].name, None)
         return arrived
-
-    def _collect(self, names: Sequence[str], late: list[Taken], deadline: float) -> dict[str, Taken]:
-        """Results of these names until all are in, the deadline, or nothing but hung buses is left."""
-        taken: dict[str, Taken] = {}
-        wanted = set(names)
-        owed = {self._under_way[name] for name in names}
-        while owed:
-            now = self._monotonic()
-            seconds = min(deadline, max(lane.hangs_at(now, self._hang_seconds) for lane in owed)) - now
-            with suppress(queue.Empty):
-                self._bell.get(timeout=max(seconds, 0.0))
-            for got in self._arrived():
-                if got.name in wanted:
-                    taken[got.name] = got
-                else:
-                    late.append(got)
-            owed = {self._under_way[name] for name in names if name in self._under_way}
-            if seconds <= 0:
-                break
-        now = self._monotonic()
-        for name in names:
-            if name not in taken and self._under_way[name].hangs_at(now, self._hang_seconds) <= now:
-                where = f"{self._under_way[name].name} has not returned from a read"
-                taken[name] = self._failed(name, Unreadable("hung", where, hint="power-cycle the sensor"))
-        return taken
 
     def _note(self, taken: Taken) -> None:
         """Keep the health, and log the change of a sensor's state once."""
