@@ -162,6 +162,25 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(tmp_path:
     assert server.connections == 2
 
 
+def test_a_refused_device_shows_its_certificate_anew_with_the_next_request(tmp_path: Path) -> None:
+    with serving(tmp_path, answer(403, BLOCKED, "text/html"), answer(500), answer(201)) as server:
+        line = uplink(server.url)
+        verdicts = [line.post(BODY, key="k").verdict for _ in range(3)]
+        line.close()
+    assert verdicts == [Verdict.HOLD, Verdict.RETRY, Verdict.ACK]
+    assert [seen.connection for seen in server.seen] == [0, 1, 1]
+
+
+def test_a_key_that_would_end_its_header_field_is_no_request(tmp_path: Path) -> None:
+    with serving(tmp_path, answer(201)) as server:
+        line = uplink(server.url)
+        for key in ("a\r\nX: y", "a\nb", "ü"):
+            with pytest.raises(ValueError, match="key"):
+                line.post(BODY, key=key)
+        line.close()
+    assert not server.seen
+
+
 def test_a_connection_idle_for_long_is_not_used_again(tmp_path: Path) -> None:
     now = [0.0]
     with serving(tmp_path, answer(201)) as server:

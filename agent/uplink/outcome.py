@@ -14,17 +14,17 @@ REFUSALS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPOR
                    "ALERT_ACCESS_DENIED", "ALERT_DECRYPT_ERROR", "ALERT_HANDSHAKE_FAILURE")  # fmt: skip
 
 
-def outcome(status: int, headers: Mapping[str, str], text: bytes, *, accept: tuple[int, ...]) -> Answer:
+def outcome(status: int, fields: Mapping[str, str], text: bytes, *, accept: tuple[int, ...]) -> Answer:
     """The answer of a shield, or of whoever answers in its place; `text` is the beginning of its body."""
-    announced = headers.get("Sensor-Batch")
+    announced = fields.get("sensor-batch")
     tells = announced is not None or status in {*accept, BATCH_STATUS}
-    later = headers.get("Retry-After")
+    later = fields.get("retry-after")
     return Answer(
-        verdict=judge(status, content_type=headers.get("Content-Type", ""), text=text, accept=accept),
+        verdict=judge(status, content_type=fields.get("content-type", ""), text=text, accept=accept),
         status=status,
         retry_after=retry_after(later, now=datetime.now(UTC)) if later else None,
-        detail=describe(status, text, headers),
-        offer=offer(announced, headers.get("Accept-Encoding")) if tells else None,
+        detail=describe(status, text, fields),
+        offer=offer(announced, fields.get("accept-encoding")) if tells else None,
     )
 
 
@@ -46,9 +46,9 @@ def fault(error: Exception, *, sent: bool, stale: bool = False) -> Answer:
     return Answer(Verdict.RETRY, detail=plain(error), ambiguous=sent, stale=stale)
 
 
-def describe(status: int, text: bytes, headers: Mapping[str, str]) -> str:
+def describe(status: int, text: bytes, fields: Mapping[str, str]) -> str:
     """The answer in one line for a person: status, Cloudflare's ray id, and the first words, made printable."""
     words = " ".join(text[:2048].decode("utf-8", "replace").split())
     words = "".join(letter if letter.isprintable() else "?" for letter in words)[:120]
-    ray = headers.get("CF-Ray", "")[:40]
+    ray = fields.get("cf-ray", "")[:40]
     return f"HTTP {status}" + (f", CF-Ray {ray}" if ray else "") + (f": {words}" if words else "")

@@ -23,10 +23,11 @@ class _TlsSocket(ssl.SSLSocket):
         self.settimeout(self._deadline.left())
         super().do_handshake(block)
 
-    def recv(self, *_: Any, **__: Any) -> bytes:
-        """Only `ssl` calls this, on a socket whose peer is gone before the handshake: it would go on without TLS, or leak it."""
-        self.close()
-        raise ConnectionResetError(errno.ECONNRESET, "the connection was lost before the TLS handshake")
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        if self._sslobj is None:  # type: ignore[attr-defined] # `ssl` asks so when the peer is gone: it would go on without TLS, or leak the socket
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was lost before the TLS handshake")
+        return super().recv(buflen, flags)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         try:
@@ -37,15 +38,16 @@ class _TlsSocket(ssl.SSLSocket):
             self._give_up()
             raise
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        """Behind `recv` and `recv_into`."""
         try:
             self.settimeout(self._deadline.left())
-            count = super().recv_into(*args, **kwargs)
+            got = super().read(*args, **kwargs)
         except OSError:
             self._give_up()
             raise
-        self._deadline.heard = self._deadline.heard or count > 0
-        return count
+        self._deadline.heard = self._deadline.heard or bool(got)
+        return got
 
     def _give_up(self) -> None:
         """Have the close throw away what has not left yet: the kernel would go on sending a request given up."""
@@ -86,10 +88,8 @@ def tls_context(ca_file: str, deadline: Deadline, host: str, pair: tuple[str, st
     return context
 
 
-class _Connection(HTTPSConnection):
-    """A connection to the shield or to a proxy, made within the deadline."""
-
-    _held: list[bytes] | None = None
+class Connection(HTTPSConnection):
+    """A connection to the shield, by way of a proxy perhaps, made within the deadline."""
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -99,25 +99,24 @@ class _Connection(HTTPSConnection):
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Head and body in one write: one TLS record and one packet instead of two of each."""
-        held: list[bytes] = []
-        self._held = held
+
+class Pool(HTTPSConnectionPool):
+    """What urllib3 knows of the way to one host; it keeps no connection, for there is never more than one."""
+
+    ConnectionCls = Connection
+
+    def opened(self) -> Connection:
+        """A new connection, handshake done; raises OSError, HTTPException or urllib3's HTTPError."""
+        connection = cast("Connection", self._new_conn())
         try:
-            super().request(*args, **kwargs)
-        finally:
-            self._held = None
-        super().send(b"".join(held))
-
-    def send(self, data: Any) -> None:
-        if self._held is None:  # not within `request`: to a proxy
-            super().send(data)
-        else:
-            self._held.append(data)
-
-
-class _Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection
+            if self.proxy is None:
+                connection.connect()
+            else:
+                self._prepare_proxy(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class Adapter(HTTPAdapter):
@@ -129,17 +128,14 @@ class Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _Pool}
+        self.poolmanager.pool_classes_by_scheme = {"https": Pool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
-        manager.pool_classes_by_scheme = {"https": _Pool}
+        manager.pool_classes_by_scheme = {"https": Pool}
         return manager
 
-    def cert_verify(self, *_: Any) -> None:
-        """The context verifies."""
-
-    def pool(self, url: str, proxy: str) -> HTTPSConnectionPool:
-        """The connection to the URL's host, or to it by way of the proxy: what `send` finds out anew for each request."""
+    def pool(self, url: str, proxy: str) -> Pool:
+        """The way to the URL's host, or to it through the proxy."""
         manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
-        return cast("HTTPSConnectionPool", manager.connection_from_url(url))
+        return cast("Pool", manager.connection_from_url(url))
