@@ -190,6 +190,22 @@ def test_a_rehearsed_enrollment_writes_nothing(rig: Rig) -> None:
     assert not (rig.directory / "etc").exists()
 
 
+def test_a_rehearsal_ends_well_where_enroll_would_have_nothing_to_do(rig: Rig) -> None:
+    rig.enroll()
+    done = rig.run("enroll", "--dry-run", "--json")
+    assert [step["name"] for step in json.loads(done.stdout)["steps"]] == ["identity"]
+    for file in (rig.directory / "etc").iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content)  # no link of ours any more
+    done = rig.run("enroll", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "next: sensor-agent status" in done.stderr
+    done = rig.run("enroll", "--dry-run", "--force")
+    assert done.returncode == 78
+    assert "put there by somebody else" in done.stderr
+
+
 def test_status_of_a_daemon_that_never_ran_says_so(rig: Rig) -> None:
     done = rig.run("status")
     assert done.returncode == 2
@@ -219,10 +235,13 @@ def test_status_of_a_killed_daemon_is_stopped(rig: Rig) -> None:
     assert json.loads(rig.run("status", "--json").stdout)["state"] == "stopped"
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
-def test_config_and_root_stand_before_or_after_the_command(where: str) -> None:
+COMMANDS = [["read"], ["identity", "show"], ["spool", "set-aside", "list"], ["shield", "authority", "list"]]
+
+
+@pytest.mark.parametrize(("words", "place"), [(words, place) for words in COMMANDS for place in range(len(words) + 1)])
+def test_config_and_root_stand_before_or_after_the_command(words: list[str], place: int) -> None:
     options = ["--config", "/a.toml", "--root", "/board"]
-    args = parser().parse_args([*options, "read"] if where == "before" else ["read", *options])
+    args = parser().parse_args([*words[:place], *options, *words[place:]])
     assert (args.config, args.root) == (Path("/a.toml"), Path("/board"))
 
 

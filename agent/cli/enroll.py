@@ -74,7 +74,7 @@ def enroll(args: argparse.Namespace) -> int:
 
     with telling(report, wanted.name, config, as_json=args.json):
         if args.dry_run:
-            enrollment.rehearse(wanted, store, make_issuer, patience=patience, report=report)
+            enrollment.rehearse(wanted, store, make_issuer, patience=patience, report=report, force=args.force)
         else:
             enrollment.enroll(
                 wanted,
@@ -86,7 +86,9 @@ def enroll(args: argparse.Namespace) -> int:
                 probe=shield_probe(config),
             )
     if not args.json:
-        sys.stderr.write(f"  next: sensor-agent {'enroll' if args.dry_run else 'status'}\n")
+        would = args.dry_run and (args.force or report.state != "active")
+        then = ("enroll --force" if args.force else "enroll") if would else "status"
+        sys.stderr.write(f"  next: sensor-agent {then}\n")
     return 0
 
 

@@ -25,7 +25,9 @@ ABOUT = "The key and certificate of this device."
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add `identity`."""
-    top = commands.add_parser("identity", help="key and certificate of this device", description=ABOUT)
+    top = commands.add_parser(
+        "identity", help="key and certificate of this device", description=ABOUT, parents=[common]
+    )
     members = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     shown = _member(members, common, "show", "what it is, who issued it, until when", show_identity)

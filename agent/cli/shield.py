@@ -31,7 +31,10 @@ SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add the family's commands."""
     family = commands.add_parser(
-        "shield", help="the other end: development shield, registration authority", description=ABOUT
+        "shield",
+        help="the other end: development shield, registration authority",
+        description=ABOUT,
+        parents=[common],
     )
     members = family.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve = members.add_parser(

@@ -24,7 +24,7 @@ SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
 def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add `authority` to the family."""
-    top = members.add_parser("authority", help="registration authority of a fleet", description=ABOUT)
+    top = members.add_parser("authority", help="registration authority of a fleet", description=ABOUT, parents=[common])
     actions = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     place = argparse.ArgumentParser(add_help=False, parents=[common])
     place.add_argument("--dir", type=Path, default=Path(DIRECTORY), help=f"its state (default {DIRECTORY})")

@@ -21,14 +21,14 @@ class NothingChosen(AgentError):
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add `spool` and its commands."""
-    family = commands.add_parser("spool", help="what waits here, and sending it again")
+    family = commands.add_parser("spool", help="what waits here, and sending it again", parents=[common])
     parts = family.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _command(parts, common, "show", show, "how much lies where")
     part = _command(parts, common, "export", export, "write the readings to a file")
     part.add_argument("file", metavar="FILE", help="a name in .csv or .jsonl; - for stdout")
     part.add_argument("--format", choices=("csv", "jsonl"), help="where the name does not say it (default csv)")
     part.add_argument("--past", action="store_true", help="also what was delivered and is still known")
-    aside = parts.add_parser("set-aside", help="readings that the shield refused")
+    aside = parts.add_parser("set-aside", help="readings that the shield refused", parents=[common])
     kinds = aside.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, handler, told in (
         ("list", list_aside, "which, and why"),

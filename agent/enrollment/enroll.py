@@ -57,6 +57,7 @@ def rehearse(
     *,
     patience: Patience,
     report: Report,
+    force: bool = False,
 ) -> None:
     """Go through an enrollment up to the question that the issuer would answer with a certificate.
 
@@ -64,7 +65,12 @@ def rehearse(
     """
     found = current(wish, now=patience.now())
     report.state, report.certificate = found.state.value, found.certificate
-    report.done("identity", found.detail or "a valid certificate is in force: enroll would do nothing")
+    if found.state is IdentityState.ACTIVE:
+        report.done("identity", "a valid certificate is in force: enroll does nothing without --force")
+        if not force:
+            return
+    else:
+        report.done("identity", found.detail)
     store.check_places(wish.cert_file, wish.key_file, make=False)
     report.done("places", f"{wish.cert_file} and {wish.key_file} can be written")
     check_clock(store, now=patience.now())
