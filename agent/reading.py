@@ -65,7 +65,7 @@ def stamped_after(second: int, floor: int) -> int:
 
 def utc_text(unix_seconds: float) -> str:
     """`YYYY-MM-DDTHH:MM:SSZ` (RFC 3339 §5.6, no fraction): what every `Date.parse` reads as UTC."""
-    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(unix_seconds), UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def decimal(milli_celsius: int) -> str:
@@ -73,6 +73,9 @@ def decimal(milli_celsius: int) -> str:
     sign = "-" if milli_celsius < 0 else ""
     whole, thousandths = divmod(abs(milli_celsius), 1000)
     return f"{sign}{whole}" + (f".{thousandths:03d}".rstrip("0") if thousandths else "")
+
+
+_encoded: Final = json.JSONEncoder(allow_nan=False).encode  # kept: `dumps` makes one for each call
 
 
 def body(reading: Reading, *, temperature_as: str, extra: Mapping[str, str | int] | None = None) -> bytes:
@@ -85,4 +88,4 @@ def body(reading: Reading, *, temperature_as: str, extra: Mapping[str, str | int
     if temperature_as == "number":
         temperature = float(text) if "." in text else int(text)
     fields: dict[str, str | float] = {"temperature": temperature, "time": reading.time, **(extra or {})}
-    return json.dumps(fields, allow_nan=False).encode()
+    return _encoded(fields).encode()

@@ -84,16 +84,11 @@ class Line:
         A refused reading says that the API is there, so it keeps the line up; pacing counts from `sent`. So does a
         first request that died on a connection which had gone stale: it is tried again without a wait.
         """
+        if answer.verdict is Verdict.ACK:
+            return self._acknowledged(now, sent, backoff)
         interval = max(self.interval, backoff.pace)
         wait, state = backoff.delay(self.failures + 1, jitter=jitter), LineState.BACKOFF
         match answer.verdict:
-            case Verdict.ACK:
-                # 429 and 500 that vanish when asked more slowly were about the pace
-                interval = backoff.slower(interval) if self.hurried else backoff.faster(interval)
-                returning = self.returning or (self.state in DOWN and now - self.since >= OUTAGE_SECONDS)
-                gap = max(interval, backoff.catch_up) if returning else interval
-                since = self.since if self.state is LineState.ONLINE else now
-                return Line(LineState.ONLINE, since, 0, max(now, sent + gap), interval, returning=returning)
             case Verdict.REJECT:
                 state = LineState.ONLINE
             case Verdict.RETRY if answer.stale and self.failures == 0:
@@ -111,6 +106,15 @@ class Line:
         not_before = max(now + wait, sent + interval)
         after = self._enter(state, now, failures=self.failures + 1, not_before=not_before)
         return replace(after, interval=interval, hurried=hurried)
+
+    def _acknowledged(self, now: float, sent: float, backoff: Backoff) -> "Line":
+        # 429 and 500 that vanish when asked more slowly were about the pace
+        interval = max(self.interval, backoff.pace)
+        interval = backoff.slower(interval) if self.hurried else backoff.faster(interval)
+        returning = self.returning or (self.state in DOWN and now - self.since >= OUTAGE_SECONDS)
+        gap = max(interval, backoff.catch_up) if returning else interval
+        since = self.since if self.state is LineState.ONLINE else now
+        return Line(LineState.ONLINE, since, 0, max(now, sent + gap), interval, returning=returning)
 
     def caught_up(self) -> "Line":
         """Nothing waits any more."""

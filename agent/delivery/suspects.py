@@ -100,6 +100,8 @@ class Suspects:
 
     def after(self, seq: int, answer: Answer, now: float) -> tuple["Suspects", bool]:
         """The suspects after an answer to reading `seq`, and whether that reading is to be set aside."""
+        if answer.verdict is Verdict.ACK and not self.of:
+            return self, False
         mine = self.of.get(seq)
         others = {other: each for other, each in self.of.items() if other != seq}
         if answer.verdict is Verdict.ACK:

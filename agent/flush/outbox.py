@@ -64,7 +64,9 @@ class Outbox:
     def gone(self, spooled: Spooled) -> None:
         """The reading has left the spool."""
         for waiting in (self._live, self._queue):
-            if spooled in waiting:
+            if waiting and waiting[0] is spooled:
+                waiting.popleft()
+            elif spooled in waiting:
                 waiting.remove(spooled)
 
     def _fetch(self, least: int) -> None:

@@ -87,6 +87,9 @@ class Tail:
 
     def after(self, left: Iterable[Spooled], now: int) -> "Tail":
         """With readings that have just left, at the UTC second `now`. Of too many unwritten blocks the oldest go."""
+        left = tuple(left)
+        if not left and (not self.rows or now - self.began < WAIT_SECONDS):
+            return self if self.rows or self.began == now else Tail((), self.full, now)
         rows, full = list(self.rows), list(self.full)
         began = self.began if rows else now
         for row in left:

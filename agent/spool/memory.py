@@ -27,6 +27,8 @@ class Memory:
 
     def take_out(self, seqs: Iterable[int]) -> set[int]:
         """Remove the rows of these numbers; gives the numbers that no file can hold."""
+        if not self.rows:
+            return set()
         gone = set(seqs)
         out = {row.seq for row in self.rows if row.seq in gone}
         self.rows = [row for row in self.rows if row.seq not in out]
