@@ -56,6 +56,9 @@ class FakeUplink:
     def close(self) -> None:
         self.closed += 1
 
+    def stop(self) -> bool:
+        return True
+
     def abort(self) -> None:
         self.closed += 1
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from world.identities import authority
-from world.server import answer, hang, serving
+from world.server import Server, answer, hang, serving
 
 from agent.delivery import Verdict
 from agent.uplink import LateUplink, Target, Uplink
@@ -101,6 +102,50 @@ def test_an_abort_before_the_first_request_counts() -> None:
     line.abort()
 
     assert line.post(b"{}", key="k").detail == "ConnectionAbortedError: stopping"
+
+
+def test_while_the_library_is_imported_nothing_is_in_flight_and_nothing_leaves_after_a_stop(tmp_path: Path) -> None:
+    importing, imported = threading.Event(), threading.Event()
+    found: list[str] = []
+    with serving(tmp_path, answer(201)) as server:
+
+        def slowly() -> Uplink:
+            importing.set()
+            imported.wait(20)
+            return Uplink(Target(server.url, str(authority().certificate_file), 5.0), None)
+
+        line = LateUplink(slowly)
+        thread = threading.Thread(target=lambda: found.append(line.post(b"{}", key="k").detail))
+        thread.start()
+        assert importing.wait(20)
+        assert line.stop() is False
+        imported.set()
+        thread.join(20)
+
+    assert (found, server.seen) == (["ConnectionAbortedError: stopping"], [])
+
+
+def test_a_stop_lets_the_request_in_flight_end_and_none_follow_it(tmp_path: Path) -> None:
+    come, go = threading.Event(), threading.Event()
+
+    def slow(sock: socket.socket, server: Server) -> bool:
+        come.set()
+        go.wait(20)
+        return answer(201)(sock, server)
+
+    found: list[Verdict] = []
+    with serving(tmp_path, slow) as server:
+        line = late(server.url, [])
+        thread = threading.Thread(target=lambda: found.append(line.post(b"{}", key="k").verdict))
+        thread.start()
+        assert come.wait(20)
+        assert line.stop() is True
+        go.set()
+        thread.join(20)
+        after = line.post(b"{}", key="l")
+        line.close()
+
+    assert (found, after.detail, len(server.seen)) == ([Verdict.ACK], "ConnectionAbortedError: stopping", 1)
 
 
 def test_an_abort_ends_the_request_in_flight(tmp_path: Path) -> None:

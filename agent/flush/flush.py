@@ -101,6 +101,10 @@ class Flush:
         while (again := self.step()) != FOREVER and self.line.state is LineState.ONLINE and self.line.failures < TRIES:
             wait(again - self._monotonic())
 
+    def stop(self) -> bool:
+        """Have no POST begun any more; gives whether one may be in flight. From any thread."""
+        return self._uplink is not None and self._uplink.stop()
+
     def abort(self) -> None:
         """Cut a POST in flight short, from any thread: its answer is lost, its reading stays."""
         if self._uplink is not None:
@@ -177,7 +181,7 @@ class Flush:
             self._doubt.arises(spooled, body)
         if answer.verdict is Verdict.ACK:
             self._exits.acknowledge(spooled, body)
-            self._advance(Answer(Verdict.ACK), sent=sent)
+            self._advance(answer, sent=sent)
             return
         if to_blame:
             self._exits.set_aside(spooled, answer)

@@ -26,6 +26,10 @@ class Poster(Protocol):
 
     def close(self) -> None: ...
 
+    def stop(self) -> bool:
+        """Begin no request any more; gives whether one may be in flight. Called from another thread."""
+        ...
+
     def abort(self) -> None:
         """Cut the request in flight short; called from another thread."""
         ...
@@ -66,14 +70,14 @@ class Delivered:
     def after(self, answer: Answer, *, utc: float) -> "Delivered":
         """The counts after the answer to one more POST."""
         acknowledged = answer.verdict is Verdict.ACK
-        return replace(
-            self,
-            posted=self.posted + 1,
-            acknowledged=self.acknowledged + acknowledged,
-            ambiguous=self.ambiguous + answer.ambiguous,
-            last_ack=utc if acknowledged else self.last_ack,
-            last_status=self.last_status if answer.status is None else answer.status,
-            detail=answer.detail,
+        return Delivered(  # not `replace`, which costs five times as much, at each reading
+            self.posted + 1,
+            self.acknowledged + acknowledged,
+            self.ambiguous + answer.ambiguous,
+            self.found,
+            utc if acknowledged else self.last_ack,
+            self.last_status if answer.status is None else answer.status,
+            answer.detail,
         )
 
     def after_batch(self, answer: Answer, *, sent: int, utc: float) -> "Delivered":

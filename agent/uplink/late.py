@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LateUplink:
-    """Like the Uplink that `make` gives. For one thread, but for `abort`."""
+    """Like the Uplink that `make` gives. For one thread, but for `stop` and `abort`."""
 
     def __init__(self, make: "Callable[[], Uplink]") -> None:
         self._make = make
@@ -35,6 +35,12 @@ class LateUplink:
         """Close the connection, if there is one."""
         if self._made is not None:
             self._made.close()
+
+    def stop(self) -> bool:
+        """As Uplink.stop; while the HTTP library is being imported nothing is in flight, however long that takes."""
+        with self._lock:
+            self._aborted = self._aborted or self._made is None
+            return self._made is not None and self._made.stop()
 
     def abort(self) -> None:
         """End the request in flight, and every later one, at once; from any thread."""

@@ -50,6 +50,7 @@ class Uplink:
         self._connection: Connection | None = None
         self._closed = select.poll()  # readable between two requests: the end of the connection, or nothing good
         self._last_used = monotonic()
+        self._stopping = False
         where = requests.Request("POST", target.url).prepare()
         self._begin = f" {where.path_url} HTTP/1.1\r\nHost: {host_field(where.url or '')}\r\n{FIELDS}"
 
@@ -89,8 +90,13 @@ class Uplink:
     def _get(self) -> tuple[Answer, bytes]:
         return self._send("GET", "", b"", accept=self._target.accept_status)
 
+    def stop(self) -> bool:
+        """Begin no request any more, but let one in flight end; gives whether there may be one. For another thread."""
+        self._stopping = True
+        return True
+
     def abort(self) -> None:
-        """End the request in flight, and every later one, at once; the one method for another thread."""
+        """End the request in flight, and every later one, at once. For another thread."""
         self._deadline.cut()
 
     def _send(self, method: str, fields: str, body: bytes, *, accept: tuple[int, ...]) -> tuple[Answer, bytes]:
@@ -103,6 +109,8 @@ class Uplink:
         deadline = self._deadline
         deadline.start(self._target.timeout_seconds)
         try:
+            if self._stopping:
+                raise ConnectionAbortedError("stopping")
             deadline.left()
             # not urllib3's own `urlopen` and http.client's parser, two thirds of the cost of a reading
             request = f"{method}{self._begin}{fields}\r\n".encode("ascii") + body

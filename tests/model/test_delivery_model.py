@@ -144,6 +144,9 @@ class Shield:
 
     def close(self) -> None: ...
 
+    def stop(self) -> bool:
+        return True
+
     def abort(self) -> None: ...
 
 
