@@ -2,10 +2,13 @@
 
 import json
 import math
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.reading import LATEST_SECOND, Reading, body, decimal, milli, utc_text
+from agent.reading import LATEST_SECOND, MILLI_LIMIT, Reading, body, decimal, milli, utc_text
 
 NOON = 1_795_348_800
 
@@ -65,6 +68,23 @@ def test_the_body_is_a_string_and_a_utc_second(thousandths: int, sent: bytes) ->
 def test_the_temperature_may_be_a_number(thousandths: int, number: bytes) -> None:
     sent = body(Reading("freezer", thousandths, NOON), temperature_as="number")
     assert sent == b'{"temperature": ' + number + b', "time": "2026-11-22T12:00:00Z"}'
+
+
+@given(
+    thousandths=st.integers(-MILLI_LIMIT, MILLI_LIMIT),
+    second=st.integers(0, LATEST_SECOND),
+    kind=st.sampled_from(["string", "number"]),
+    extra=st.dictionaries(st.sampled_from(["sensor", "device", "seq"]), st.text(max_size=5) | st.integers()),
+)
+def test_the_body_is_what_the_json_library_writes(
+    thousandths: int, second: int, kind: str, extra: dict[str, str | int]
+) -> None:
+    text = decimal(thousandths)
+    number = float(text) if "." in text else int(text)
+    fields = {"temperature": text if kind == "string" else number, "time": utc_text(second), **extra}
+    sent = body(Reading("freezer", thousandths, second), temperature_as=kind, extra=extra)
+    assert sent == json.dumps(fields).encode()
+    assert utc_text(second) == f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def test_extra_fields_follow_in_their_order() -> None:

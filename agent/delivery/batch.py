@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from agent.delivery.answer import Answer, Verdict, judge
-from agent.delivery.offer import Offer
+from agent.delivery.offer import NOTHING, Offer
 from agent.record import dataclass, replace
 
 BODY_BYTES: Final = 256 << 10  # before compression; a quarter of what the shield must take
@@ -17,7 +17,6 @@ STEP: Final = 4  # how much smaller after trouble, how much larger after success
 AGAIN_SECONDS: Final = 3600.0
 TOO_MUCH: Final = {500, 504, 524}  # what a request that takes too long may be answered
 STORED: Final = 201  # of an item, whatever a single POST is acknowledged with
-SINGLES: Final = Offer()
 # of the items that were not acknowledged, the first one of the first of these speaks for the request
 WORST: Final = (Verdict.HOLD, Verdict.MISDIRECTED, Verdict.RETRY, Verdict.REJECT)
 
@@ -29,7 +28,7 @@ class Batching:
     `refused`: the latest batch was not understood; until `deaf_until` (monotonic s) no announcement is believed.
     """
 
-    offer: Offer = SINGLES
+    offer: Offer = NOTHING
     size: int = 1
     ceiling: int = 1
     plain: bool = False
@@ -64,7 +63,7 @@ class Batching:
         return Batching(deaf_until=now + AGAIN_SECONDS) if self.refused else replace(self, size=1, refused=True)
 
     def _heard(self, offer: Offer | None, now: float) -> "Batching":
-        if offer is None or offer == self.offer or now < self.deaf_until:
+        if offer is None or offer is self.offer or offer == self.offer or now < self.deaf_until:
             return self
         if offer.most < 2:
             return Batching()

@@ -1,5 +1,7 @@
 """What a shield says that it takes beside single readings: announced in the headers of its answers, never assumed."""
 
+from typing import Final
+
 from agent.record import dataclass
 
 
@@ -11,11 +13,14 @@ class Offer:
     gzip: bool = False
 
 
+NOTHING: Final = Offer()
+
+
 def offer(batch: str | None, encodings: str | None) -> Offer:
     """The offer in the values of `Sensor-Batch` and `Accept-Encoding`; what cannot be read offers nothing."""
-    text = (batch or "").strip()
+    text = batch.strip() if batch else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= 6):
-        return Offer()
+        return NOTHING
     return Offer(int(text), any(_takes_gzip(each) for each in (encodings or "").split(",")))
 
 

@@ -48,7 +48,10 @@ def fault(error: Exception, *, sent: bool, stale: bool = False) -> Answer:
 
 def describe(status: int, text: bytes, fields: Mapping[str, str]) -> str:
     """The answer in one line for a person: status, Cloudflare's ray id, and the first words, made printable."""
+    ray = fields.get("cf-ray", "")[:40]
+    said = f"HTTP {status}, CF-Ray {ray}" if ray else f"HTTP {status}"
+    if not text:
+        return said
     words = " ".join(text[:2048].decode("utf-8", "replace").split())
     words = "".join(letter if letter.isprintable() else "?" for letter in words)[:120]
-    ray = fields.get("cf-ray", "")[:40]
-    return f"HTTP {status}" + (f", CF-Ray {ray}" if ray else "") + (f": {words}" if words else "")
+    return f"{said}: {words}" if words else said
