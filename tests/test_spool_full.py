@@ -81,6 +81,62 @@ def test_readings_that_the_disk_refuses_stay_in_memory_and_are_delivered(disk: D
         disk.free()
 
 
+def deliver(spool: Spool, most: int = 1 << 30) -> None:
+    """Have the oldest acknowledged, so many at the least if there are so many."""
+    while most > 0 and (found := spool.head()):
+        for each in found:
+            spool.ack(each.seq)
+        most -= len(found)
+
+
+def in_the_file(directory: Path, elsewhere: Path) -> int:
+    """How many pending readings a power cut would leave."""
+    for file in directory.glob("spool.db*"):
+        shutil.copy(file, elsewhere)
+    with Spool(elsewhere / "spool.db") as spool:
+        return spool.counts().pending
+
+
+def test_a_file_that_is_used_up_on_a_full_disk_stores_again_once_it_was_delivered(disk: Disk, tmp_path: Path) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        deliver(spool)
+        spool.append(readings(200_000))
+        assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 1)
+
+
+def test_a_backlog_that_was_delivered_between_two_ticks_leaves_a_file_on_a_full_disk(
+    disk: Disk, tmp_path: Path
+) -> None:
+    with spool_in(disk.path, Limits(max_readings=40_000)) as spool:
+        disk.fill()
+        for number in range(0, 20_000, 500):
+            spool.append(readings(*range(number, number + 500)))
+        deliver(spool)
+        spool.append(readings(20_000, 20_001))
+        assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 2)
+
+
+def test_a_memory_of_more_than_a_commit_takes_reaches_a_file_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
+    with spool_in(disk.path, Limits(max_readings=40_000)) as spool:
+        disk.fill()
+        spool.append(readings(*range(20_000)))
+        assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 20_000)
+
+
+def test_what_grows_beyond_the_preallocated_is_in_the_file_and_not_in_its_wal(disk: Disk, tmp_path: Path) -> None:
+    with spool_in(disk.path, Limits(max_readings=50)) as spool:
+        spool.limits = Limits()
+        for number in range(0, 20_000, 100):
+            spool.append(readings(*range(number, number + 100)))
+            with spool.shelf() as shelf:
+                pages = shelf.file.ask(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+            assert (disk.path / "spool.db").stat().st_size >= pages * 512
+        disk.fill()
+        deliver(spool)
+        spool.append(readings(20_000))
+        assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 1)
+
+
 def test_readings_in_memory_reach_the_file_once_there_is_room(disk: Disk) -> None:
     with beyond_the_preallocated(disk) as spool:
         pending = spool.counts().pending

@@ -93,6 +93,14 @@ def grow(db: sqlite3.Connection, size: int) -> bool:
     return True
 
 
+def lengthen(db: sqlite3.Connection, size: int) -> bool:
+    """The same, of a file in use: the space is in the file when this returns, and not in its WAL."""
+    if not grow(db, size):
+        return False
+    db.execute("PRAGMA wal_checkpoint").fetchone()
+    return True
+
+
 def sync(path: Path) -> None:
     """Put a file or a directory's names on disk."""
     fd = open_fd(path, O_RDONLY | (O_DIRECTORY if path.is_dir() else 0))

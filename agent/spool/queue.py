@@ -15,8 +15,7 @@ from typing import Final, Self
 from agent.errors import ForeignSpool, SpoolError, TryLater
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.record import replace
-from agent.spool import aside, front, waiting
+from agent.spool import aside, commit, front, waiting
 from agent.spool.bounds import Limits
 from agent.spool.damage import ADRIFT
 from agent.spool.front import Counts
@@ -265,13 +264,11 @@ class Spool:
                 claim = max(claim, shelf.next_seq)
             shelf.file.stay_in_place(max_readings=limits.max_readings)
             try:
-                shelf.write(limits, claim=claim, utc=utc, last=last)
+                commit.write(shelf, limits, claim=claim, utc=utc, last=last)
             except SpoolError:
                 if not shelf.file.is_open:
                     raise
-                # a full disk: thinning rewrites half of the file and has no room, drop the oldest instead; and the
-                # past gives its room to what is pending
-                shelf.write(replace(limits, thin=False), claim=claim, utc=utc, ring=False)
+                commit.write_in_pieces(shelf, limits, claim=claim, utc=utc)
         except (SpoolError, TryLater) as error:
             self._trouble.begins(error)
             return

@@ -1,4 +1,4 @@
-"""Where the readings lie, file and memory as one: what is there, what has left, and the commit that makes it so.
+"""Where the readings lie, file and memory as one: what is there, and what has left.
 
 Not locked: the queue does that.
 """
@@ -13,10 +13,9 @@ from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
 from agent.reading import AHEAD_SECONDS, Reading
 from agent.record import replace
-from agent.spool import bounds, gaps, past, salvage, table
+from agent.spool import gaps, salvage, table
 from agent.spool.again import Again
 from agent.spool.block import Tail
-from agent.spool.bounds import Limits
 from agent.spool.connection import Connection
 from agent.spool.departed import Departed
 from agent.spool.memory import Memory
@@ -126,45 +125,6 @@ class Shelf:
         self.owing = self.owing or before - len(self.memory.rows) < len(seqs)
         self.pending -= len(seqs)
         self.departed.leave(seq for seq in seqs if seq not in nowhere or self.departed.shows(seq))
-
-    def write(self, limits: Limits, *, claim: int, utc: float | None, ring: bool = True, last: bool = False) -> None:
-        """Commit: new rows in, what has left out, bounds kept; raises SpoolError and changes nothing.
-
-        Numbers below `claim` are taken from then on, also after a power cut. Without the `ring` of past readings its
-        oldest make room instead; the `last` commit takes all of its tail along.
-        """
-        rows, departed = self.memory.rows, self.departed
-        for row in rows:
-            number(self.sensors, row.sensor)
-        self.memory.tried = rows[-1].seq if rows else 0
-        ring = ring and self.file.has_room()
-        with self.file.transaction() as db:
-            if not ring:
-                past.give_way(db)  # first, for the rows need its pages
-            table.insert(db, rows, sensor_ids=self.sensors, boot_ids=self.boots)
-            left = past.leaving(db, floor=departed.floor, settled=departed.above)
-            tail = self.tail.after(left, self.last_seconds)
-            tail = tail.closed() if last else tail
-            if ring:
-                past.store(db, tail.full, room_bytes=past.room(limits.max_readings))
-            table.delete(db, floor=departed.floor, settled=departed.above)
-            self.again.delete_left(db)
-            went = bounds.keep(db, limits, floor=departed.floor, pending=self.pending, utc=utc)
-            gaps.write(db, joined([*self.gaps, *went.gaps]))
-            held = table.totals(db, floor=departed.floor)[1] if went.count and self.held else self.held
-            state = self.state_with(went.count, next_seq=claim)
-            table.write_state(db, state)
-        self.state, self.held, self.gaps = state, held, []
-        self.tail = tail.written() if ring else tail
-        self.again.left.clear()
-        self.dropped += went.count
-        self.pending -= went.count
-        if went.count:
-            departed.hide()  # what `head` gave out may be gone; `ack` looks for itself
-        self.memory.rows = []
-        self.memory.tried = 0
-        departed.committed()
-        self.owing = False
 
     def salvage(self, source: salvage.Salvage) -> None:
         """Bring in the next piece of a damaged file; raises SpoolError and changes nothing."""
