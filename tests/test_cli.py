@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from world.rig import FREEZER, FREEZER_TABLE, ROOM_TABLE, Rig
 
-from agent.cli import main, parser
+from agent.cli import main, parser, plain_run
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +263,24 @@ def test_the_demo_tells_its_whole_story(tmp_path: Path) -> None:
     assert done.stderr == ""
     for line in ("curl --cacert", "daemon.log", "requests.jsonl"):
         assert line in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run",
+        "run --config=/a.toml",
+        "--config=/a.toml run",
+        "--root=/b --config=a=b run",
+        "--config=/a.toml run --config=/c.toml --root=",
+    ],
+)
+def test_the_units_command_line_means_without_the_parser_what_it_means_with_it(words: str) -> None:
+    plain = plain_run(words.split())
+    assert plain is not None
+    assert vars(plain) == vars(parser(["run"]).parse_args(words.split()))
+
+
+@pytest.mark.parametrize("words", ["", "run --once", "run -v", "run --config /a", "--conf=/a run", "run run", "read"])
+def test_every_other_command_line_is_for_the_parser(words: str) -> None:
+    assert plain_run(words.split()) is None

@@ -1,15 +1,18 @@
 """The command line: one module per family of commands. stdout is the answer, stderr the talk."""
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 from agent import __version__, journal
 from agent.errors import AgentError, ConfigError
+
+if TYPE_CHECKING:
+    import argparse
 
 DEFAULT_CONFIG: Final = Path("/etc/sensor-agent/config.toml")
 FAMILIES: Final = (
@@ -31,8 +34,10 @@ FAMILIES: Final = (
 )  # each a module beside this one
 
 
-def parser(families: Sequence[str] = FAMILIES) -> argparse.ArgumentParser:
+def parser(families: Sequence[str] = FAMILIES) -> "argparse.ArgumentParser":
     """The command line of those families; `--config`, `--root` and `--verbose` may stand before and after the command."""
+    import argparse
+
     top = argparse.ArgumentParser(
         prog="sensor-agent",
         description="Temperature agent: reads sensors, spools, and delivers through a mutual-TLS API shield.",
@@ -48,7 +53,9 @@ def parser(families: Sequence[str] = FAMILIES) -> argparse.ArgumentParser:
     return top
 
 
-def _everywhere(*, config: object, root: object, verbose: object) -> argparse.ArgumentParser:
+def _everywhere(*, config: object, root: object, verbose: object) -> "argparse.ArgumentParser":
+    import argparse
+
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config", type=Path, metavar="FILE", default=config, help=f"the configuration (default {DEFAULT_CONFIG})"
@@ -56,6 +63,25 @@ def _everywhere(*, config: object, root: object, verbose: object) -> argparse.Ar
     common.add_argument("--root", type=Path, default=root, help=argparse.SUPPRESS)
     common.add_argument("-v", "--verbose", action="store_true", default=verbose, help="log every reading")
     return common
+
+
+def plain_run(words: Sequence[str]) -> SimpleNamespace | None:
+    """What the parser makes of `run` with nothing but `--config=FILE` and `--root=DIR`; None for any other words.
+
+    So the daemon as its unit starts it imports no argparse: with gettext and shutil 0.5 MiB that it would keep for years.
+    """
+    found: dict[str, Any] = {"config": DEFAULT_CONFIG, "root": Path("/")}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in {"--config", "--root"} and equals:
+            found[name.removeprefix("--")] = Path(value)
+        elif word != "run":
+            return None
+    if list(words).count("run") != 1:
+        return None
+    from agent.cli.run import run
+
+    return SimpleNamespace(**found, verbose=False, once=False, json=False, handler=run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,15 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
-    named = [family for family in FAMILIES if family.replace("_", "-") in words]
-    clear = len(named) == 1 and words[0].partition("=")[0] in {
-        *(family.replace("_", "-") for family in named),
-        "--config",
-        "--root",
-        "-v",
-    }
-    args = parser(named if clear else FAMILIES).parse_args(words)
+    args = plain_run(words) or _parsed(words)
     journal.set_up(verbose=args.verbose)
     try:
         code: int = args.handler(args)
@@ -92,6 +110,18 @@ def _run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as a shell has it
     return code
+
+
+def _parsed(words: Sequence[str]) -> "argparse.Namespace":
+    # `status` need not wait for what `run` imports; a word that only looks like a command costs a second look
+    named = [family for family in FAMILIES if family.replace("_", "-") in words]
+    clear = len(named) == 1 and words[0].partition("=")[0] in {
+        *(family.replace("_", "-") for family in named),
+        "--config",
+        "--root",
+        "-v",
+    }
+    return parser(named if clear else FAMILIES).parse_args(words)
 
 
 def tell(error: AgentError) -> None:

@@ -1,44 +1,32 @@
 """`run`: the daemon, or one tick and one flush of it."""
 
-import argparse
-import logging
 import math
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from agent import __version__, desk
-from agent.backlog import Backlog
+from agent import __version__
 from agent.cli import parts
+from agent.cli.daemon import describe, serve, ticks
 from agent.cli.progress import Progress, draining
 from agent.cli.render import reading_json, reading_line, write_json
-from agent.clock import Clock
 from agent.config import Config, load
-from agent.control import Control
 from agent.delivery import LineState
-from agent.errors import ConfigError, SpoolError
-from agent.flash import Flash, written
-from agent.flush import Flush
-from agent.notify import from_environment, watchdog_seconds
-from agent.sampler import Sampler
-from agent.service import Parts, Service, block_signals
-from agent.spool import Counts, Spool
-from agent.status import Moment, snapshot, trends
-from agent.status_file import RUN_DIRECTORY, StatusFile
-from agent.status_file import read as last_status
-from agent.ticks import Ticks
-from agent.trend import Trend
+from agent.errors import SpoolError
+from agent.status import Moment
+from agent.status_file import StatusFile
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import argparse
 
 ONCE_EXIT = {LineState.BACKOFF: 75, LineState.MISDIRECTED: 78, LineState.HOLD: 77, LineState.UNENROLLED: 78}
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def register(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: "argparse.ArgumentParser"
+) -> None:
     """Add `run`."""
     command = commands.add_parser(
         "run", parents=[common], help="the daemon", description="Read, spool and deliver until SIGTERM; SIGHUP reloads."
@@ -48,131 +36,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     command.set_defaults(handler=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: "argparse.Namespace") -> int:
     """Run the daemon, or with `--once` a single tick and flush."""
     config = load(args.config)
     return once(config, args.root, as_json=args.json) if args.once else serve(config, args.config, args.root)
-
-
-def serve(config: Config, config_file: Path, root: Path) -> int:
-    """The daemon; returns when it was told to stop."""
-    block_signals()
-    notifier = from_environment(os.environ)
-    stop = threading.Event()
-    status_file = StatusFile(root)
-    with parts.spool(config, root) as spool:
-        plan = parts.plan(config, root)
-        flush = parts.flush(spool, plan)
-        begun, dropped_before = time.time(), spool.counts().dropped
-        current, backlog, flash = config, Backlog(), Flash()
-
-        def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
-            nonlocal backlog, flash
-            counts = spool.counts()
-            backlog = backlog.after(counts.pending + counts.salvage_left, time.monotonic())
-            moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
-            flash = flash.after(written(counts.commits), moment.stamp)
-            said = describe(
-                new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
-            )
-            said["spool"] |= flash.facts()
-            return said
-
-        def assemble(new: Config) -> Parts:
-            how = parts.plan(new, root)
-            clock = parts.clock(new, root)
-            return Parts(
-                ticks=_ticks(new, root, clock, spool, wait=stop.wait),
-                plan=how,
-                limits=parts.limits(new),
-                request_seconds=new.uplink.timeout_seconds,
-                describe=lambda ticks, running: say(new, clock, ticks.sampler, running=running),
-            )
-
-        def reload(_: Parts) -> Parts | None:
-            nonlocal current
-            try:
-                new = _load_beside(current, config_file)
-                made = assemble(new)
-            except ConfigError as error:
-                log.error("new configuration refused, the old one stays", extra={"PROBLEMS": str(error)})  # noqa: TRY400
-                return None
-            current = new
-            log.info("configuration reloaded", extra={"SENSORS": len(new.sensors)})
-            return made
-
-        service = Service(
-            assemble(config),
-            spool,
-            flush,
-            notifier=notifier,
-            watchdog_seconds=watchdog_seconds(os.environ),
-            write_status=status_file.write,
-            reload=reload,
-            stop=stop,
-        )
-
-        def answer(question: dict[str, Any], user: int) -> Iterator[dict[str, Any]]:
-            return desk.answer(spool, question, may_change=user in {0, os.geteuid()}, wake=service.deliver_soon)
-
-        control = Control(root / RUN_DIRECTORY, answer)
-        control.start()
-        try:
-            service.run()
-        finally:
-            control.close()
-    return 0
-
-
-def _load_beside(current: Config, config_file: Path) -> Config:
-    """The configuration as it is now; raises ConfigError too for what only a restart can change."""
-    new = load(config_file)
-    if new.spool.path != current.spool.path:
-        raise ConfigError(
-            f"spool.path: cannot change while running (got {new.spool.path!r})", hint="systemctl restart sensor-agent"
-        )
-    return new
-
-
-def _ticks(config: Config, root: Path, clock: Clock, spool: Spool, *, wait: Callable[[float], object]) -> Ticks:
-    probes = parts.probes(config, root, wait=wait)
-    sampler = Sampler(probes, clock, monotonic=time.monotonic, trends=_trends(root, clock))
-    return Ticks(probes, sampler, spool, clock, monotonic=time.monotonic)
-
-
-def _trends(root: Path, clock: Clock) -> dict[str, Trend]:
-    """The hours behind each sensor, as the daemon before (or this one before a reload) has said them."""
-    try:
-        last = last_status(root)
-    except (OSError, ValueError):
-        return {}
-    return trends(last[0], clock.stamp()) if last else {}
-
-
-def describe(
-    config: Config,
-    moment: Moment,
-    counts: Counts,
-    flush: Flush,
-    sampler: Sampler,
-    *,
-    running: bool,
-    backlog: Backlog | None = None,
-    dropped_before: int = 0,
-) -> dict[str, Any]:
-    """The status of these parts at that moment."""
-    return snapshot(
-        config,
-        moment,
-        health=dict(sampler.health),
-        counts=counts,
-        line=flush.line,
-        delivered=flush.delivered,
-        identity=flush.identity,
-        running=running,
-        backlog=backlog,
-        dropped_before=dropped_before,
-    )
 
 
 def once(config: Config, root: Path, *, as_json: bool) -> int:
@@ -183,14 +50,14 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
     with parts.spool(config, root) as spool:
         clock = parts.clock(config, root)
         flush = parts.flush(spool, parts.plan(config, root))
-        ticks = _ticks(config, root, clock, spool, wait=event.wait)
+        rounds = ticks(config, root, clock, spool, wait=event.wait)
         begun = time.time()
-        taken = ticks.tick(patience=math.inf)
+        taken = rounds.tick(patience=math.inf)
         with Progress() as progress:
             flush.drain(draining(spool.counts, event.wait, progress, time.monotonic))
         flush.close()
         moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
-        status = describe(config, moment, spool.counts(), flush, ticks.sampler, running=False)
+        status = describe(config, moment, spool.counts(), flush, rounds.sampler, running=False)
         status_file.write(status)
     drivers = {sensor.name: sensor.driver for sensor in config.sensors}
     readings = [reading_json(each, drivers[each.name]) for each in taken]

@@ -115,7 +115,7 @@ def measured() -> Counts:
         deliveries = several("delivery", os.environ | {"SHIELD": shield})
         ticks = several("tick")
         started = pool.submit(counted, board.command("run", "--once")[1:])
-        imported = pool.submit(counted, ["-c", "import agent.cli.run"])
+        imported = pool.submit(counted, ["-c", "import agent.cli.daemon"])
         bare = counted(["-c", "pass"])
         return Counts(
             under(),
