@@ -3,24 +3,20 @@
 `step` does at most one request and says when to come again, so that whoever waits can be woken for other reasons.
 """
 
-import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
-from agent import identity
 from agent.delivery import Answer, Batching, Line, LineState, Verdict, fitting, item, spoken_for
 from agent.flush.doubt import Doubt
 from agent.flush.exits import Exits
 from agent.flush.outbox import Outbox
 from agent.flush.plan import Delivered, Plan, Poster
+from agent.flush.shown import Shown
+from agent.flush.told import tell
 from agent.identity import Identity, IdentityState
 from agent.record import replace
 from agent.spool import Spool, Spooled
 
-log = logging.getLogger(__name__)
-
-LOOK_SECONDS: Final = 2.0  # how often the certificate files are looked at while they keep the line down
 TRIES: Final = 3  # refusals in a row that end a `drain`
 FOREVER: Final = float("inf")
 
@@ -39,7 +35,6 @@ class Flush:
     ) -> None:
         self.line = Line(since=monotonic())
         self.delivered = Delivered()
-        self.identity = Identity(IdentityState.MISSING)
         self._spool = spool
         self._plan = plan
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
@@ -48,29 +43,33 @@ class Flush:
         self._exits = Exits(spool, self._outbox, self._doubt)
         self._batching = Batching()
         self._uplink: Poster | None = None
-        self._loaded: object = None  # of which certificate files, under which plan, `identity` is
-        self._look_at = 0.0
+        self._shown = Shown()
         self._hurry = False
+
+    @property
+    def identity(self) -> Identity:
+        """What is known of the certificate and key in force."""
+        return self._shown.identity
 
     def replan(self, plan: Plan) -> None:
         """Deliver by the new plan from the next step on; a POST in flight ends in peace. For any thread."""
         self._plan = plan
-        self._look_at = 0.0
+        self._shown.look_at = 0.0
 
     def step(self) -> float:
         """Send one reading or a batch, or ask about one, if that may be done now; gives the monotonic time of the next
         step, inf if only a new reading can bring one.
         """
         now = self._monotonic()
-        if now >= self._look_at:
+        if now >= self._shown.look_at:
             self._look(now)
         if self._uplink is None:
-            return self._look_at
+            return self._shown.look_at
         if self._hurry:
             self._hurry, self.line = False, self.line.released(now)
         if not self.line.may_post(now):
             held = self.line.state is LineState.HOLD
-            return min(self.line.not_before, self._look_at) if held else self.line.not_before
+            return min(self.line.not_before, self._shown.look_at) if held else self.line.not_before
         if self._doubt.about is not None:
             self._ask(self._uplink, self._doubt.about, now)
             return self._again()
@@ -121,25 +120,17 @@ class Flush:
 
     def _look(self, now: float) -> None:
         """Take up the pair that is there now, at once if it is another one than before."""
-        self._look_at = now + LOOK_SECONDS
         plan = self._plan
-        files = plan.files()
-        seen = (plan, files, identity.signature(files))
-        if seen == self._loaded:
+        if (found := self._shown.look(plan, now, utc=self._wall())) is None:
             return
-        before, first = self.identity, self._loaded is None
-        self._loaded = seen
         self.close()
         self._batching = Batching()  # announced under another plan or to another certificate
-        self.identity = found = identity.load(files, now=self._now(), here=plan.here)
         self._uplink = plan.connect(found.pair) if found.pair else None
         if found.pair:
             self.line = self.line.released(now)
-            if not first and found.certificate != before.certificate:
-                log.info("identity changed", extra={"IDENTITY": found.certificate and found.certificate.name})
         else:
-            missing = found.state is IdentityState.MISSING
-            self._enter(self.line.blocked(now, LineState.UNENROLLED if missing else LineState.HOLD), found.detail)
+            state = LineState.UNENROLLED if found.state is IdentityState.MISSING else LineState.HOLD
+            self._enter(self.line.blocked(now, state), found.detail)
 
     def _ask(self, uplink: Poster, doubt: Spooled, now: float) -> None:
         """Whether the shield has the reading whose answer was lost; if not, the next step sends it again."""
@@ -195,24 +186,14 @@ class Flush:
             answer = replace(answer, verdict=Verdict.MISDIRECTED, detail=f"refuses every reading: {answer.detail}")
         self._advance(answer, sent=sent)
         if answer.verdict is Verdict.HOLD:
-            self.identity = identity.load(self._plan.files(), now=self._now(), here=self._plan.here)
+            self._shown.load(self._plan, utc=self._wall())
 
     def _advance(self, answer: Answer, *, sent: float) -> None:
-        now, jitter = self._monotonic(), self._jitter()
-        line = self.line.after(answer, now=now, sent=sent, jitter=jitter, backoff=self._plan.backoff)
-        self._enter(line, answer.detail)
+        now, backoff = self._monotonic(), self._plan.backoff
+        self._enter(self.line.after(answer, now=now, sent=sent, jitter=self._jitter(), backoff=backoff), answer.detail)
 
     def _enter(self, line: Line, detail: str) -> None:
-        """Take the new line; log when its state has changed."""
+        """Take the new line; say so when its state has changed."""
         before, self.line = self.line, line
-        if line.state is before.state:
-            return
-        fields = {"LINE": line.state.value, "PENDING": self._spool.counts().pending}
-        if line.state is LineState.ONLINE:
-            seconds = round(line.since - before.since)
-            log.info("uplink online", extra=fields | {"FAILURES": before.failures, "SECONDS": seconds})
-        else:
-            log.warning("uplink down", extra=fields | {"REASON": detail})
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._wall(), UTC)
+        if line.state is not before.state:
+            tell(before, line, pending=self._spool.counts().pending, detail=detail)
