@@ -17,6 +17,7 @@ _RAY: Final = re.compile(r"CF-Ray [\w-]+|[0-9a-f]{8,}")  # differs from answer t
 _TAG: Final = re.compile(r"<[^>]*>?")
 _ABOUT_US: Final = ("certificate", "mtls")
 _PAGE: Final = ("<html", "<!doctype")
+PROXY: Final = 407  # Proxy Authentication Required: the shield was not asked
 NOT_NOW: Final = "it passes by itself; if it stays: sensor-agent check again, and ask the shield's owner"
 
 
@@ -35,12 +36,25 @@ def ask(where: Target, pair: tuple[str, str] | None) -> Asked:
     bare_get = bare.get()
     bare_post = bare.post(b"{}", key="check")
     bare.close()
-    if pair is None:
-        return Asked(bare_get, bare_post, None)
-    shown = Uplink(where, pair)
-    answer = shown.get()
-    shown.close()
-    return Asked(bare_get, bare_post, answer)
+    return Asked(bare_get, bare_post, pair and _get(where, pair))
+
+
+def verdict(where: Target, pair: tuple[str, str], url: str) -> tuple[str, Check]:
+    """The line about this device alone, and what it means for the pair: `active`, `rejected`, or `unknown`."""
+    shown = _get(where, pair)
+    refused = shown.verdict is Verdict.HOLD
+    line = _device(shown, _get(where, None) if refused else shown, url)
+    if refused and shown.status != PROXY:
+        return "rejected", line
+    away = line.result == "fail" or shown.status is None or shown.verdict is Verdict.RETRY
+    return "unknown" if away else "active", line
+
+
+def _get(where: Target, pair: tuple[str, str] | None) -> Answer:
+    uplink = Uplink(where, pair)
+    answer = uplink.get()
+    uplink.close()
+    return answer
 
 
 def shield(asked: Asked, url: str) -> Iterator[Check]:
@@ -89,7 +103,7 @@ def _refused(shown: Answer, bare: Answer) -> Check:
     if shown.status is None:
         saw = f"it ends TLS over this device's certificate ({says}): revoked, expired, or of an authority unknown to it"
         return fail(name, saw, "sensor-agent enroll --force (with a token)")
-    if shown.status == 407:
+    if shown.status == PROXY:
         return fail(name, f"the proxy wants a password: {says}", "a proxy without one: uplink.proxy")
     if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):
         saw = (

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent import identity
+from agent.checks import shield
 from agent.cli import parts
 from agent.cli.render import coloured, table, write_json
 from agent.config import Config, load
-from agent.delivery import Answer, Verdict
 from agent.device import board
 from agent.identity import Identity, IdentityState
-from agent.uplink import Uplink
 
-MARKS: Final = ("certificate", "mtls", "1020")  # words of an answer that is about the certificate
 EXIT: Final = {"active": 0, "unknown": 75, "rejected": 77}  # any other state: 78
 Line = tuple[str, str, str, str]
 """Name, `ok`, `warn` or `fail`, what was seen, and the next command."""
@@ -41,8 +39,8 @@ def verify(args: argparse.Namespace) -> int:
     lines = list(_local(found, config))
     state = found.state.value
     if found.state is IdentityState.ACTIVE and found.pair and not args.offline:
-        state, line = _shield(found.pair, config)
-        lines.append(line)
+        state, line = shield.verdict(parts.target(config), found.pair, config.uplink.url)
+        lines.append((line.name, line.result, line.saw, line.fix or ""))
     if args.json:
         checks = [{"name": name, "result": result, "saw": saw, "fix": fix or None} for name, result, saw, fix in lines]
         write_json({"state": state, "checks": checks})
@@ -67,25 +65,3 @@ def _local(found: Identity, config: Config) -> Iterator[Line]:
     warning = identity.exposed(parts.identity_files(config)[1])
     if warning:
         yield "key", "warn", warning, warning.rpartition("; ")[2]
-
-
-def _shield(pair: tuple[str, str], config: Config) -> tuple[str, Line]:
-    uplink = Uplink(parts.target(config), pair)
-    answer = uplink.get()
-    uplink.close()
-    return judged(answer, config.uplink.url)
-
-
-def judged(answer: Answer, url: str) -> tuple[str, Line]:
-    """The state that the shield's answer to a sound pair means, and the line that tells it."""
-    if answer.verdict is Verdict.HOLD:
-        if any(mark in answer.detail.lower() for mark in MARKS) or answer.status is None:
-            what, fix = "revoked, or not on its list", "sensor-agent enroll --force"
-        else:
-            what, fix = "perhaps by a rule that is not about certificates", "look the CF-Ray up in the zone's events"
-        return "rejected", ("shield", "fail", f"refuses this pair, {what}: {answer.detail}", fix)
-    if answer.status is not None and answer.status < 300:
-        return "active", ("shield", "ok", f"{url} takes it (HTTP {answer.status} to a GET)", "")
-    if answer.status is None or answer.verdict is Verdict.RETRY:
-        return "unknown", ("shield", "warn", f"could not be asked: {answer.detail}", "sensor-agent check")
-    return "active", ("shield", "warn", f"answers a GET with {answer.detail}", "sensor-agent run --once")
