@@ -11,6 +11,8 @@ The server is another process: its CPU does not count. All ways are measured in 
 import json
 import math
 import os
+import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -21,11 +23,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
+from bench.loopback import wire
+from bench.table import figure, machine, table
 from net.namespace import bring_up, enter_own_network
 
 from agent import pem, reading
@@ -38,6 +43,10 @@ from agent.uplink import Target, Uplink
 
 ROUNDS = 3
 DAYS = (1, 2, 6)
+BARE = (
+    b"POST /temps HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept-Encoding: identity\r\nUser-Agent: sensor-agent\r\n"
+    b'Content-Type: application/json\r\nAccept: */*\r\nContent-Length: %d\r\nIdempotency-Key: "k-%d"\r\n\r\n'
+)
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -79,13 +88,6 @@ def pair(directory: Path) -> tuple[str, str]:
     files[0].write_bytes(open_or_create(directory).sign(request))
     files[1].write_bytes(key)
     return str(files[0]), str(files[1])
-
-
-def wire() -> tuple[int, int]:
-    """Bytes and packets that the loopback has carried; each counts once, though it is sent and received here."""
-    line = next(row for row in Path("/proc/net/dev").read_text().splitlines() if row.strip().startswith("lo:"))
-    numbers = line.partition(":")[2].split()
-    return int(numbers[0]), int(numbers[1])
 
 
 def measured(count: int, work: Callable[[], object]) -> Cost:
@@ -180,13 +182,13 @@ class Device:
         with backlog(self.directory, count) as spool:
             begun, at = time.monotonic(), monotonic()
             flush = self.flush(spool, 1.05, monotonic)
-            requests, again = 1, flush.line.not_before
-            while again != math.inf:
-                skipped += max(0.0, again - monotonic())
-                again, requests = flush.step(), requests + 1
-            assert spool.counts().pending == 0, flush.delivered
+            requests = 1
+            while spool.counts().pending:
+                skipped += max(0.0, flush.line.not_before - monotonic())
+                flush.step()
+                requests += 1
             flush.close()
-            return Drain(requests - 1, monotonic() - at, time.monotonic() - begun)
+            return Drain(requests, monotonic() - at, time.monotonic() - begun)
 
 
 def main() -> None:
@@ -196,8 +198,7 @@ def main() -> None:
     own_network = enter_own_network()
     if own_network:
         bring_up("lo")
-    print(f"machine      {os.cpu_count()} cores, Python {sys.version.split()[0]}, requests {requests.__version__},")
-    print(f"             load {os.getloadavg()[0]:.1f}; {count} readings a round, medians of {ROUNDS} rounds")
+    machine()
     with (
         tempfile.TemporaryDirectory() as directory,
         shield(Path(directory) / "tutorial", "tutorial") as where,
@@ -231,6 +232,20 @@ def main() -> None:
             line.close()
             return cost
 
+        def nothing_but_tls() -> Cost:
+            host, port = urlsplit(where["shield"]).hostname or "", urlsplit(where["shield"]).port
+            context = ssl.create_default_context(cafile=where["ca_file"])
+            context.load_cert_chain(*shown)
+            with context.wrap_socket(socket.create_connection((host, port)), server_hostname=host) as sock:
+
+                def one(number: int) -> None:
+                    sent = body_of(number)
+                    sock.sendall(BARE % (port, len(sent), number) + sent)
+                    assert sock.recv(16_384).startswith(b"HTTP/1.1 201 ")
+
+                one(0)
+                return measured(count, lambda: repeat(count, one))
+
         def session() -> Cost:
             with requests.Session() as kept:
                 kept.cert, kept.verify = shown, str(bundle)
@@ -258,6 +273,7 @@ def main() -> None:
             "the daemon's way, spool included": lambda: singly.drained(count),
             "the same in batches of 500, gzip": lambda: in_batches.drained(count),
             "its uplink alone": posted,
+            "nothing but TLS: the same bytes, no answer read": nothing_but_tls,
             "a tick of 8 in one batch, gzip": lambda: in_batches.in_ticks(count // 8 * 8, 8, gzip=True),
             "a tick of 8 in one batch, as it is": lambda: in_batches.in_ticks(count // 8 * 8, 8, gzip=False),
             "500 in one batch, gzip": lambda: in_batches.in_ticks(count // 500 * 500, 500, gzip=True),
@@ -268,31 +284,54 @@ def main() -> None:
         }
         rounds = [{name: way() for name, way in ways.items()} for _ in range(ROUNDS)]
         days = [(days, singly.paced(1440 * days), in_batches.paced(1440 * days)) for days in DAYS]
-    report(rounds, own_network=own_network)
+    report(rounds, count, own_network=own_network)
     report_drains(days)
 
 
-def report(rounds: list[dict[str, Cost]], *, own_network: bool) -> None:
+def report(rounds: list[dict[str, Cost]], count: int, *, own_network: bool) -> None:
     """The medians as a table."""
-    print(f"{'':<40}{'readings per CPU-s':>20}{'ms CPU':>9}{'bytes':>8}{'packets':>9}")
-    for name in rounds[0]:
-        cpu = statistics.median(each[name].cpu for each in rounds)
-        octets = statistics.median(each[name].octets for each in rounds)
-        packets = statistics.median(each[name].packets for each in rounds)
-        on_wire = f"{octets:8,.0f}{packets:9.1f}" if own_network else f"{'–':>8}{'–':>9}"
-        print(f"{name:<40}{1 / cpu:20,.0f}{cpu * 1000:9.2f}{on_wire}")
+    medians = {
+        name: Cost(
+            *(statistics.median(getattr(each[name], of) for each in rounds) for of in ("cpu", "octets", "packets"))
+        )
+        for name in rounds[0]
+    }
+    first = next(iter(medians.values())).cpu
+    table(
+        f"A delivered reading: {count:,} a round, medians of {ROUNDS} rounds",
+        ("", "readings per CPU-second", "ms CPU", "ratio", "bytes", "packets"),
+        [
+            (
+                name,
+                figure(1 / each.cpu),
+                figure(each.cpu * 1000, 2),
+                figure(each.cpu / first, 2),
+                figure(each.octets if own_network else None),
+                figure(each.packets if own_network else None, 1),
+            )
+            for name, each in medians.items()
+        ],
+    )
     if not own_network:
         print("bytes and packets: only as root, in a network namespace of its own")
 
 
 def report_drains(days: list[tuple[int, Drain, Drain]]) -> None:
-    """How long a backlog takes at the pace of 1.05 s, the waits counted and not waited for."""
-    print(f"\n{'backlog at a pace of 1.05 s':<40}{'requests':>20}{'minutes':>9}{'of them without waits, s':>27}")
-    for number, single, batched in days:
-        for name, drain in (("singly", single), ("in batches", batched)):
-            print(
-                f"{f'{number * 1440:,} readings {name}':<40}{drain.requests:20,}{drain.seconds / 60:9.2f}{drain.busy:27.2f}"
+    """How long a backlog takes at the usual pace."""
+    table(
+        "A backlog at a pace of 1.05 s, its waits counted and not waited for",
+        ("", "requests", "minutes", "seconds without the waits"),
+        [
+            (
+                f"{number * 1440:,} readings {name}",
+                figure(each.requests),
+                figure(each.seconds / 60, 2),
+                figure(each.busy, 2),
             )
+            for number, single, batched in days
+            for name, each in (("singly", single), ("in batches", batched))
+        ],
+    )
 
 
 def body(spooled: Spooled) -> bytes:

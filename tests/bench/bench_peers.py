@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest's pythonpath
 
 from bench import process
 from bench.compiled import compiled
+from bench.loopback import wire
 from bench.peers import Place, collectd, mqtt_io, sensor_agent, session, syslog_ng, thingsboard, tutorial
 from bench.table import figure, machine, table
 from net.namespace import bring_up, enter_own_network
@@ -54,13 +55,6 @@ class Idle:
     cpu: float
     wakeups: float
     memory: process.Memory
-
-
-def wire() -> tuple[int, int]:
-    """Bytes and packets that the loopback has carried."""
-    line = next(row for row in Path("/proc/net/dev").read_text().splitlines() if row.strip().startswith("lo:"))
-    numbers = line.partition(":")[2].split()
-    return int(numbers[0]), int(numbers[1])
 
 
 @contextmanager
