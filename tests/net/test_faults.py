@@ -135,7 +135,8 @@ def test_a_shield_that_closes_after_each_answer_gets_each_reading(tmp_path: Path
     posts = [seen for seen in server.seen if seen.method == "POST"]
     assert len(posts) - 3 <= flush.delivered.ambiguous
     assert flush.delivered.acknowledged == 3
-    assert server.connections == len(server.seen)
+    # not `connections`: a busy machine may not get through a handshake in time, and then does another
+    assert len({seen.connection for seen in server.seen}) == len(server.seen)
 
 
 @pytest.mark.parametrize("fault", ["lost*1", "drop*1"])
