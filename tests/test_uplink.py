@@ -2,9 +2,13 @@
 
 import itertools
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,9 @@ from agent import pem
 from agent.delivery import Answer, Verdict
 from agent.devshield.authority import Authority
 from agent.uplink import Target, Uplink
+from agent.uplink.deadline import Deadline
+from agent.uplink.outcome import fault
+from agent.uplink.tls import tls_context
 
 BODY = b'{"temperature": "21.437", "time": "2026-11-22T12:00:00Z"}'
 NGINX_400 = b"<html><head><title>400 No required SSL certificate was sent</title></head></html>"
@@ -235,9 +242,33 @@ def test_a_refusal_in_the_handshake_keeps_the_reading(tmp_path: Path, tls13: boo
     pair = None if whose == "none" else _foreign_pair(tmp_path)
     with serving(tmp_path, answer(201), client_ca=True, tls13=tls13) as server:
         got = post(server.url, pair=pair)
-    # in TLS 1.3 the alert races the request, and a reset may arrive instead of it
-    assert got.verdict is Verdict.HOLD or (tls13 and got.verdict is Verdict.RETRY)
+    assert got.verdict is Verdict.HOLD
     assert not server.seen
+
+
+def test_a_refusal_is_heard_on_a_connection_that_can_no_longer_be_written_to(tmp_path: Path) -> None:
+    refusing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # TLS 1.3: it sees the certificate after our handshake
+    key, certificate = authority().issue_server(["127.0.0.1"])
+    (tmp_path / "server.pem").write_bytes(key + certificate)
+    refusing.load_cert_chain(tmp_path / "server.pem")
+    refusing.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            peer, _ = listener.accept()
+            with peer, suppress(ssl.SSLError):
+                refusing.wrap_socket(peer, server_side=True)
+
+        server = threading.Thread(target=refuse, daemon=True)
+        server.start()
+        deadline = Deadline()
+        deadline.start(5.0)
+        context = tls_context(str(authority().certificate_file), deadline, "127.0.0.1", _foreign_pair(tmp_path))
+        with context.wrap_socket(socket.create_connection(listener.getsockname())) as line:
+            server.join()
+            with pytest.raises(ssl.SSLError, match="ALERT") as raised:
+                all(line.send(b"POST") for _ in itertools.count())
+    assert fault(raised.value, sent=True).verdict is Verdict.HOLD
 
 
 def _foreign_pair(directory: Path) -> tuple[str, str]:

@@ -115,6 +115,26 @@ def test_a_usual_head_is_read_as_the_library_reads_it(raw: bytes) -> None:
         assert not known.will_close
 
 
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("between", [(INTERIM + EDGE,), (INTERIM, EDGE), (INTERIM[:9], INTERIM[9:] + EDGE)])
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102\r\n\r\n" * 3, INTERIM])
+def test_what_comes_before_the_answer_is_not_the_answer(between: Sequence[bytes], interim: bytes) -> None:
+    first, *rest = between
+    got = exchanged(interim + first, *rest, b"0\r\n\r\n")
+    assert (got.status, got.text, got.keeps) == (201, b"", True)
+
+
+def test_an_upgrade_that_nobody_asked_for_is_an_answer() -> None:
+    assert exchanged(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + NGINX).status == 101
+
+
+def test_an_interim_answer_alone_is_none() -> None:
+    with pytest.raises(HTTPException):
+        exchanged(INTERIM)
+
+
 @pytest.mark.parametrize("raw", [NGINX, EDGE], ids=["nginx", "Cloudflare"])
 def test_what_shields_send_is_usual(raw: bytes) -> None:
     assert usual(raw) is not None

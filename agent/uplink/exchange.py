@@ -12,6 +12,7 @@ from agent.uplink.incoming import PIECE, Incoming
 
 ANSWER_BYTES: Final = 64 << 10  # more of an answer is not read; the connection is then closed
 HEAD_BYTES: Final = 16 << 10  # a longer head is unusual
+HEADS: Final = 16  # of interim answers, and that of the answer
 RAW_BYTES: Final = 8 * ANSWER_BYTES  # of an unusual answer, however it wraps these
 
 
@@ -35,14 +36,12 @@ def exchange(sock: socket.socket, request: bytes, method: str) -> Reply:
     Raises OSError or http.client.HTTPException if no answer came, or none that can be understood.
     """
     sock.sendall(request)
-    had = sock.recv(PIECE)
-    while (place := had.find(head.END)) < 0 and _goes_on(had):
-        piece = sock.recv(PIECE)
-        if not piece:
+    had, end, found = b"", 0, None
+    for _ in range(HEADS):
+        had, end = _to_its_end(sock, had[end:])
+        found = head.usual(had[:end])
+        if found or not head.INTERIM.match(had[:end]):
             break
-        had += piece
-    end = place + len(head.END)
-    found = head.usual(had[:end]) if place >= 0 else None
     if found is None:
         return _unusual(sock, had, method)
     coming = Incoming(sock, had[end:])
@@ -51,6 +50,17 @@ def exchange(sock: socket.socket, request: bytes, method: str) -> Reply:
     except (OSError, HTTPException) as error:
         return Reply(found.status, found.fields, b"", keeps=False, fault=error)
     return Reply(found.status, found.fields, text, keeps=whole and not coming.had)
+
+
+def _to_its_end(sock: socket.socket, had: bytes) -> tuple[bytes, int]:
+    """What has come, and where a head in it ends: 0 if it does not."""
+    had = had or sock.recv(PIECE)
+    while (place := had.find(head.END)) < 0 and _goes_on(had):
+        piece = sock.recv(PIECE)
+        if not piece:
+            break
+        had += piece
+    return had, place + len(head.END) if place >= 0 else 0
 
 
 def _goes_on(had: bytes) -> bool:
@@ -62,7 +72,7 @@ def _goes_on(had: bytes) -> bool:
 
 
 def _unusual(sock: socket.socket, had: bytes, method: str) -> Reply:
-    """An answer without a length, of HTTP/1.0, after an interim one, … or none at all. Its connection is not kept."""
+    """An answer without a length, of HTTP/1.0, … or none at all. Its connection is not kept."""
     response = HTTPResponse(cast("socket.socket", _Again(had, sock)), method=method)
     try:
         response.begin()

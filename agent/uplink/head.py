@@ -13,6 +13,8 @@ BEGINNING: Final = b"HTTP/1.1 "
 END: Final = b"\r\n\r\n"
 FIELDS: Final = 100  # more are refused by the standard library
 BODILESS: Final = {204, 304}  # whatever their fields say (RFC 9112 §6.3)
+# what may come before the answer (RFC 9110 §15.2), as 103 Early Hints; http.client passes over 100 alone
+INTERIM: Final = re.compile(rb"HTTP/1\.1 1(?!01)[0-9]{2}[ \r]")
 # RFC 9112 §4 and §5, without what is obsolete; 1xx is no answer yet
 USUAL: Final = re.compile(
     r"HTTP/1\.1 ([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"

@@ -34,9 +34,21 @@ class _TlsSocket(ssl.SSLSocket):
             self.settimeout(self._deadline.left())
             self._deadline.sent = True
             return super().send(*args, **kwargs)
-        except OSError:
+        except OSError as error:
+            refusal = self._refusal()
             self._give_up()
-            raise
+            raise refusal or error from error
+
+    def _refusal(self) -> ssl.SSLError | None:
+        """The alert that a server of TLS 1.3 sends before it closes over our certificate: it knows that after our handshake."""
+        try:
+            self.settimeout(0.0)
+            super().read(1)
+        except ssl.SSLError as error:
+            return error if "ALERT" in (error.reason or "") else None
+        except (OSError, ValueError):  # ValueError: no TLS on it any more
+            pass
+        return None
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         """Behind `recv` and `recv_into`."""
