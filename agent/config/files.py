@@ -144,7 +144,7 @@ def _check_files(table: Mapping[str, Any], problems: list[str]) -> None:
     for name, default in (("uplink", CA_FILE), ("enroll", "")):
         section = table.get(name)
         file = section.get("ca_file", default) if isinstance(section, Mapping) else default
-        if not isinstance(file, str) or not file.startswith("/"):
+        if not isinstance(file, str) or not file.startswith("/") or "\0" in file:  # told as such already
             continue
         where = f"{name}.ca_file"
         try:
