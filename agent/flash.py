@@ -4,6 +4,8 @@ Counted: what the kernel says this process had written (write_bytes, proc_pid_io
 commit what the file system's journal adds. Not counted: other programs, and what a card moves about inside itself.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,9 @@ def written(commits: int, counters: Path = COUNTERS) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """`total` bytes by now, `first` of them before the instant `began`; `midnight` of them before today."""
+    """`total` bytes by now, `first` of them before the instant `began`; `midnight` of them before today. What was
+    written today from the second `since` on has the `carried` bytes of the daemon before in it.
+    """
 
     now: Stamp | None = None
     began: Stamp | None = None
@@ -39,22 +43,26 @@ class Flash:
     first: int = 0
     midnight: int = 0
     total: int | None = None
+    carried: int = 0
 
     def after(self, total: int | None, now: Stamp) -> "Flash":
         """The count at a later instant. A day begins at midnight UTC by the clock, the first with the process."""
         if total is None:
             return self
+        midnight = now.utc // DAY * DAY
         if self.began is None or self.now is None:
+            if midnight <= self.since <= now.utc:
+                return Flash(now, now, self.since, total, total, total, self.carried)
             return Flash(now, now, now.utc, total, total, total)
-        if now.utc // DAY > self.now.utc // DAY:
-            return replace(self, now=now, since=now.utc // DAY * DAY, midnight=self.total or total, total=total)
+        if midnight > self.now.utc:
+            return replace(self, now=now, since=midnight, midnight=self.total or total, total=total, carried=0)
         return replace(self, now=now, total=total)
 
     def facts(self) -> dict[str, Any]:
         """For the status: bytes today and since when, a year and the years of a card at this rate; None if unknown."""
         today = year = None
         if self.total is not None and self.began and self.now:
-            today = self.total - self.midnight
+            today = self.total - self.midnight + self.carried
             seconds = self.now.boot_seconds - self.began.boot_seconds
             if seconds >= RATE_SECONDS:
                 year = round((self.total - self.first) / seconds * YEAR)
@@ -65,3 +73,16 @@ class Flash:
             "flash_card_bytes": CARD_BYTES,
             "flash_card_years": round(CARD_BYTES / year, 1) if year else None,
         }
+
+
+def resumed(found: Mapping[str, Any]) -> Flash:
+    """A count that goes on from what the daemon before said in its status; from nothing if that did not count.
+
+    The status lies in memory, so a restart keeps the day and a reboot does not.
+    """
+    try:
+        spool = found["spool"]
+        since = datetime.fromisoformat(spool["flash_today_since"]).timestamp()
+        return Flash(since=since, carried=int(spool["flash_bytes_today"]))
+    except (KeyError, TypeError, ValueError):
+        return Flash()

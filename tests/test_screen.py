@@ -133,6 +133,16 @@ def test_many_problems_leave_room_for_the_rest() -> None:
         ("spool", {"pending": 5, "salvage_left": 9}, "spool     5 pending; up to 9 more are in a damaged file and follow\n"),
         ("spool", {"room_seconds": None}, "          0 set aside, 0 dropped\n"),
         ("spool", {"flash_bytes_today": 999}, "flash     999 bytes written today\n"),
+        (
+            "spool",
+            {"flash_bytes_today": 999, "flash_today_since": "2026-11-19T12:05:00Z"},
+            "flash     999 bytes written today since 12:05 UTC\n",
+        ),
+        (
+            "spool",
+            {"flash_bytes_today": 999, "flash_today_since": "2026-11-19T00:00:00Z"},
+            "flash     999 bytes written today\n",
+        ),
         ("uplink", {"state": "idle", "last_ack": None}, "line      nothing was sent yet\n"),
         ("uplink", {"state": "hold", "failures": 1, "next_try": at(minutes=-15)},
          "line      refused for 3 d; next try in 15 min; last delivery 6 s ago\n"),

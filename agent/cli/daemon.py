@@ -15,7 +15,7 @@ from agent.clock import Clock
 from agent.config import Config, load
 from agent.control import Control
 from agent.errors import ConfigError
-from agent.flash import Flash, written
+from agent.flash import resumed, written
 from agent.flush import Flush
 from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
@@ -25,7 +25,6 @@ from agent.status import Moment, snapshot, trends
 from agent.status_file import RUN_DIRECTORY, StatusFile
 from agent.status_file import read as last_status
 from agent.ticks import Ticks
-from agent.trend import Trend
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
         plan = parts.plan(config, root)
         flush = parts.flush(spool, plan)
         begun, dropped_before = time.time(), spool.counts().dropped
-        current, backlog, flash = config, Backlog(), Flash()
+        current, backlog, flash = config, Backlog(), resumed(_before(root))
 
         def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
             nonlocal backlog, flash
@@ -113,17 +112,17 @@ def _load_beside(current: Config, config_file: Path) -> Config:
 def ticks(config: Config, root: Path, clock: Clock, spool: Spool, *, wait: Callable[[float], object]) -> Ticks:
     """The rounds of the configured sensors, with what the daemon before has said of their last hours."""
     probes = parts.probes(config, root, wait=wait)
-    sampler = Sampler(probes, clock, monotonic=time.monotonic, trends=_trends(root, clock))
+    sampler = Sampler(probes, clock, monotonic=time.monotonic, trends=trends(_before(root), clock.stamp()))
     return Ticks(probes, sampler, spool, clock, monotonic=time.monotonic)
 
 
-def _trends(root: Path, clock: Clock) -> dict[str, Trend]:
-    """The hours behind each sensor, as the daemon before (or this one before a reload) has said them."""
+def _before(root: Path) -> dict[str, Any]:
+    """What the daemon before (or this one before a reload) has said last; empty if nothing."""
     try:
         last = last_status(root)
     except (OSError, ValueError):
         return {}
-    return trends(last[0], clock.stamp()) if last else {}
+    return last[0] if last else {}
 
 
 def describe(

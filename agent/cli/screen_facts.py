@@ -76,7 +76,9 @@ def _identity(identity: Mapping[str, Any]) -> str:
 
 
 def _flash(spool: Mapping[str, Any]) -> str:
-    words = f"{_bytes(spool['flash_bytes_today'])} written today"
+    since = spool.get("flash_today_since") or ""
+    from_then = "" if since.endswith("T00:00:00Z") else f" since {since[11:16]} UTC"
+    words = f"{_bytes(spool['flash_bytes_today'])} written today{from_then if since else ''}"
     year = spool.get("flash_bytes_per_year")
     words += f", {_bytes(year)} a year at this rate" if year is not None else ""
     years, card = spool.get("flash_card_years"), spool.get("flash_card_bytes")
