@@ -53,7 +53,7 @@ class ZoneApi:
         if refusal := not_for(self._tokens, token, route, path) or route.refusal(method):
             return refusal
         try:
-            fields = request_json.read(body) if body else {}
+            fields = {} if method in {"GET", "DELETE"} else request_json.read(body)
         except ValueError:
             return failure(400, 6007, "Malformed JSON in request body")
         if not isinstance(fields, dict):
@@ -139,6 +139,8 @@ class ZoneApi:
         return self._state.stamp({"ref": own, "enabled": True, **fields, "id": own}, version=version)
 
     def _replace(self, fields: Fields) -> Reply:
+        if not isinstance(fields["name"], str):
+            return failure(400, 20016, "name: must be a text (synthetic)")
         rules: list[Fields] = []
         wanted = fields.get("rules", [])
         for each in wanted if isinstance(wanted, list) else [wanted]:

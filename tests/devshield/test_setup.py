@@ -183,9 +183,12 @@ def test_phase_is_the_custom_firewalls() -> None:
         ("PUT", HOSTS, {"hostnames": "x"}, 400),
         ("PUT", HOSTS, {"hostnames": ["not a host"]}, 400),
         ("DELETE", HOSTS, None, 405),
+        ("PUT", ENTRY, None, 400),
+        ("PUT", ENTRY, {"name": {}}, 400),
         ("PUT", ENTRY, {"rules": [5]}, 400),
         ("PUT", ENTRY, {"rules": 5}, 400),
         ("POST", "/rulesets", {"phase": PHASE}, 400),
+        ("POST", "/rulesets", {"phase": PHASE, "kind": "zone", "name": None}, 400),
         ("POST", f"/rulesets/{'0' * 32}/rules", {}, 404),
     ],
 )
