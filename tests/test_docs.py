@@ -19,6 +19,8 @@ MARKDOWN: Final = [
 ]
 PATH_SUFFIXES: Final = (".py", ".md", ".toml", ".txt", ".json", ".service", ".sysusers", ".timer", ".path", ".js")
 
+MADE_BY_MAKE: Final = ("build", "dist")  # there or not, by what was run before
+
 
 def code(markdown: str) -> list[str]:
     """Lines of fenced blocks and texts of inline code, in the order in which they stand."""
@@ -49,7 +51,7 @@ def paths(spans: list[str]) -> Iterator[str]:
         if not re.fullmatch(r"[\w.*-]+(/[\w.*-]*)*", span) or span.startswith("*"):
             continue
         first, slash, _ = span.partition("/")
-        if span.endswith(PATH_SUFFIXES) or (slash and (ROOT / first).is_dir()):
+        if span.endswith(PATH_SUFFIXES) or (slash and (ROOT / first).is_dir() and first not in MADE_BY_MAKE):
             yield span
 
 
