@@ -84,7 +84,7 @@ docs: $(VENV)/.docs ## the documentation site, in build/site: links and anchors 
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo build/site/index.html
 
-arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, an hour at first
+arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, arch-test; an hour at first
 	@set -e; for arch in arm64 armhf; do packaging/tests/arm $$arch $(or $(SUITE),trixie); done
 
 clean: ## remove what these targets made
