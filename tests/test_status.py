@@ -21,7 +21,7 @@ from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
 from agent.sampler import Health
 from agent.spool import Counts
-from agent.status import Moment, snapshot, trends
+from agent.status import Moment, seen_to, snapshot, trends
 from agent.status.snapshot import room_seconds
 from agent.status_file import StatusFile
 from agent.trend import Trend
@@ -48,7 +48,8 @@ DELIVERED = Delivered(posted=5, acknowledged=4, ambiguous=1, last_ack=NOW - 3, l
 
 
 def taken(**changes: object) -> dict[str, object]:
-    parts = {"health": HEALTH, "counts": COUNTS, "line": LINE, "delivered": DELIVERED, "identity": IDENTITY} | changes
+    parts = {"health": HEALTH, "counts": COUNTS, "line": LINE, "delivered": DELIVERED, "identity": IDENTITY}
+    parts |= {"before": COUNTS} | changes
     return snapshot(CONFIG, MOMENT, **parts)  # type: ignore[arg-type]
 
 
@@ -94,6 +95,11 @@ def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
         ({"health": {"freezer": FAILING, "room": FAILING}}, "broken", "sensor freezer: absent: gone"),
         ({"counts": replace(COUNTS, trouble="not storing: disk full")}, "broken", "spool: not storing: disk full"),
         ({"counts": replace(COUNTS, dropped=9)}, "degraded", "spool: 9 readings were dropped because it was full"),
+        (
+            {"counts": replace(COUNTS, set_aside=4)},
+            "degraded",
+            "spool: 3 readings were set aside, and are not sent by themselves",
+        ),
         ({"counts": replace(COUNTS, pending=299_000)}, "degraded", "spool: 100% full"),
         ({"line": Line(LineState.BACKOFF), "delivered": Delivered(detail="HTTP 503")}, "degraded", "uplink: HTTP 503"),
         (
@@ -149,7 +155,8 @@ def test_a_stopping_daemon_says_so() -> None:
 def test_it_says_whether_the_identity_renews_by_itself(renew_url: str, able: bool) -> None:
     ends = replace(IDENTITY, certificate=replace(CERTIFICATE, not_after=datetime(2026, 12, 1, tzinfo=UTC)))
     config = replace(CONFIG, enroll=EnrollConfig(renew_url=renew_url))
-    status = snapshot(config, MOMENT, health=HEALTH, counts=COUNTS, line=LINE, delivered=DELIVERED, identity=ends)
+    parts = {"health": HEALTH, "counts": COUNTS, "line": LINE, "delivered": DELIVERED, "before": COUNTS}
+    status = snapshot(config, MOMENT, identity=ends, **parts)  # type: ignore[arg-type]
     assert status["identity"]["can_renew"] is able
     fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
     assert status["problems"][0]["fix"] == fix
@@ -175,9 +182,27 @@ def test_a_backlog_that_leaves_has_an_estimate(line: Line, seconds: float | None
     assert taken(line=line, backlog=backlog)["spool"]["drained_seconds"] == seconds  # type: ignore[index]
 
 
-def test_what_was_dropped_before_this_daemon_is_counted_and_no_problem() -> None:
-    status = taken(counts=replace(COUNTS, dropped=9), dropped_before=9)
-    assert (status["state"], status["spool"]["dropped"]) == ("healthy", 9)  # type: ignore[index]
+def test_what_lay_there_before_this_daemon_is_counted_and_no_problem() -> None:
+    counts = replace(COUNTS, dropped=9, set_aside=4)
+    status = taken(counts=counts, before=counts)
+    assert (status["state"], status["spool"]["dropped"], status["spool"]["set_aside"]) == ("healthy", 9, 4)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("dropped", [0, 3])
+def test_what_the_owner_has_seen_to_is_no_problem(dropped: int) -> None:
+    last, now = replace(COUNTS, set_aside=5), replace(COUNTS, set_aside=2, dropped=dropped)  # sent again, or dropped
+    assert taken(counts=now, before=seen_to(replace(COUNTS, set_aside=2), last, now))["state"] == "healthy"
+
+
+def test_what_is_set_aside_after_the_owner_has_looked_is_news() -> None:
+    before = seen_to(replace(COUNTS, set_aside=5), replace(COUNTS, set_aside=5), replace(COUNTS, set_aside=0))
+    assert taken(counts=replace(COUNTS, set_aside=1), before=before)["state"] == "degraded"
+
+
+def test_a_full_spool_is_told_beside_what_the_owner_has_dropped() -> None:
+    last, now = replace(COUNTS, set_aside=5, dropped=2), replace(COUNTS, set_aside=0, dropped=7)
+    problems = taken(counts=now, before=seen_to(COUNTS, last, now))["problems"]
+    assert [problem["what"] for problem in problems] == ["spool: 2 readings were dropped because it was full"]  # type: ignore[attr-defined]
 
 
 def keys(found: object, path: str = "") -> set[str]:

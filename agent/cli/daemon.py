@@ -21,7 +21,7 @@ from agent.notify import from_environment, watchdog_seconds
 from agent.sampler import Sampler
 from agent.service import Parts, Service, block_signals
 from agent.spool import Counts, Spool
-from agent.status import Moment, snapshot, trends
+from agent.status import Moment, seen_to, snapshot, trends
 from agent.status_file import RUN_DIRECTORY, StatusFile
 from agent.status_file import read as last_status
 from agent.ticks import Ticks
@@ -38,18 +38,18 @@ def serve(config: Config, config_file: Path, root: Path) -> int:
     with parts.spool(config, root) as spool:
         plan = parts.plan(config, root)
         flush = parts.flush(spool, plan)
-        begun, dropped_before = time.time(), spool.counts().dropped
+        begun, before = time.time(), spool.counts()
+        last = before
         current, backlog, flash = config, Backlog(), resumed(_before(root))
 
         def say(new: Config, clock: Clock, sampler: Sampler, *, running: bool) -> dict[str, Any]:
-            nonlocal backlog, flash
+            nonlocal backlog, before, flash, last
             counts = spool.counts()
             backlog = backlog.after(counts.pending + counts.salvage_left, time.monotonic())
             moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
             flash = flash.after(written(counts.commits), moment.stamp)
-            said = describe(
-                new, moment, counts, flush, sampler, running=running, backlog=backlog, dropped_before=dropped_before
-            )
+            before, last = seen_to(before, last, counts), counts
+            said = describe(new, moment, counts, flush, sampler, running=running, backlog=backlog, before=before)
             said["spool"] |= flash.facts()
             return said
 
@@ -134,7 +134,7 @@ def describe(
     *,
     running: bool,
     backlog: Backlog | None = None,
-    dropped_before: int = 0,
+    before: Counts | None = None,
 ) -> dict[str, Any]:
     """The status of these parts at that moment."""
     return snapshot(
@@ -147,5 +147,5 @@ def describe(
         identity=flush.identity,
         running=running,
         backlog=backlog,
-        dropped_before=dropped_before,
+        before=before,
     )

@@ -51,13 +51,13 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         clock = parts.clock(config, root)
         flush = parts.flush(spool, parts.plan(config, root))
         rounds = ticks(config, root, clock, spool, wait=event.wait)
-        begun = time.time()
+        begun, before = time.time(), spool.counts()
         taken = rounds.tick(patience=math.inf)
         with Progress() as progress:
             flush.drain(draining(spool.counts, event.wait, progress, time.monotonic))
         flush.close()
         moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
-        status = describe(config, moment, spool.counts(), flush, rounds.sampler, running=False)
+        status = describe(config, moment, spool.counts(), flush, rounds.sampler, running=False, before=before)
         status_file.write(status)
     drivers = {sensor.name: sensor.driver for sensor in config.sensors}
     readings = [reading_json(each, drivers[each.name]) for each in taken]

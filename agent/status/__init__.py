@@ -4,8 +4,8 @@ Pure: records in, a dictionary out. Times are UTC text; a value that is not ther
 """
 
 from agent.status.moment import Moment
-from agent.status.problems import Problem, state_of
+from agent.status.problems import Problem, seen_to, state_of
 from agent.status.resumed import trends
 from agent.status.snapshot import snapshot
 
-__all__ = ["Moment", "Problem", "snapshot", "state_of", "trends"]
+__all__ = ["Moment", "Problem", "seen_to", "snapshot", "state_of", "trends"]

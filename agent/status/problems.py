@@ -10,7 +10,7 @@ from agent.config import Config
 from agent.delivery import Line, LineState
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
-from agent.record import dataclass
+from agent.record import dataclass, replace
 from agent.sampler import Health
 from agent.spool import Counts
 from agent.status.moment import Moment
@@ -49,13 +49,22 @@ def of_sensors(health: Mapping[str, Health]) -> list[Problem]:
     ]
 
 
-def of_spool(counts: Counts, config: Config, *, dropped_before: int) -> list[Problem]:
-    """A disk that refuses, and what was dropped by this daemon: a restart says that it was seen."""
+def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[Problem]:
+    """A disk that refuses, and what was dropped or set aside by this daemon: a restart says that it was seen."""
     found = []
     directory = config.spool.path.rpartition("/")[0]
     if counts.trouble:
         found.append(Problem(f"spool: {counts.trouble}", f"df {directory}; findmnt -T {directory}", broken=True))
-    dropped = counts.dropped - dropped_before
+    aside = counts.set_aside - (before.set_aside if before else 0)
+    if aside > 0:
+        what = f"spool: {aside} readings were set aside, and are not sent by themselves"
+        found.append(
+            Problem(
+                what,
+                "sensor-agent spool set-aside list (why); then: sudo sensor-agent spool set-aside retry --all, or drop",
+            )
+        )
+    dropped = counts.dropped - (before.dropped if before else 0)
     if dropped > 0:
         what = f"spool: {dropped} readings were dropped because it was full"
         found.append(Problem(what, "sensor-agent history --gaps; once seen: sudo systemctl restart sensor-agent"))
@@ -63,6 +72,15 @@ def of_spool(counts: Counts, config: Config, *, dropped_before: int) -> list[Pro
         share = counts.pending / config.spool.max_readings
         found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check (why nothing leaves)"))
     return found
+
+
+def seen_to(before: Counts, last: Counts, now: Counts) -> Counts:
+    """What is no news, after the owner has sent again or dropped what was set aside: dropping counts there as well."""
+    gone = last.set_aside - now.set_aside
+    if gone <= 0:
+        return before
+    dropped = before.dropped + min(gone, now.dropped - last.dropped)
+    return replace(before, set_aside=min(before.set_aside, now.set_aside), dropped=dropped)
 
 
 def of_line(line: Line, delivered: Delivered, identity: Identity) -> list[Problem]:

@@ -28,13 +28,13 @@ def snapshot(
     identity: Identity,
     running: bool = True,
     backlog: Backlog | None = None,
-    dropped_before: int = 0,
+    before: Counts | None = None,
 ) -> dict[str, Any]:
-    """The whole status, worst problem first; `dropped_before` of the dropped readings were so when the daemon began."""
+    """The whole status, worst problem first; `before` is what the spool held when the daemon began, which is no news."""
     able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
     found = [
         *of_sensors(health),
-        *of_spool(counts, config, dropped_before=dropped_before),
+        *of_spool(counts, config, before=before),
         *of_line(line, delivered, identity),
         *of_identity(identity, moment, able=able),
         *of_clock(counts, moment),
