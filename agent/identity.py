@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # what OpenSSL calls a key of another certificate, of the same kind or of another
 MISMATCH: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+NOT_ENROLLED: Final = b"not-enrolled"  # what the unit's SetCredential= default says
 CREDENTIAL_NAMES: Final = ("sensor.pem", "sensor-key.pem")
 
 
@@ -93,7 +94,7 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
         return Identity(IdentityState.MISSING, detail=f"no certificate at {cert_file}", fix="sensor-agent enroll")
     except OSError as error:
         return _unreadable(cert_file, error)
-    if b"-----BEGIN" not in text:  # what the unit's SetCredential= default says
+    if text.strip() in {b"", NOT_ENROLLED}:
         return Identity(IdentityState.MISSING, detail="not enrolled yet", fix="sensor-agent enroll")
     try:
         with Path(key_file).open("rb"):

@@ -1,6 +1,7 @@
 """What the two files amount to, in every state they can be found in; loading never raises."""
 
 import os
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,12 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], IdentityState, str]] = {
         IdentityState.MISSING,
         "no certificate at",
     ),
+    "a certificate in DER": (
+        lambda cert, _: cert.write_bytes(ssl.PEM_cert_to_DER_cert(cert.read_text())),
+        IdentityState.BROKEN,
+        "no PEM certificate",
+    ),
+    "something else": (lambda cert, _: cert.write_text("hello\n"), IdentityState.BROKEN, "no PEM certificate"),
     "garbage for a certificate": (garbage("cert"), IdentityState.BROKEN, "no PEM certificate"),
     "a certificate cut short": (cut, IdentityState.BROKEN, "sensor.pem: "),
     "garbage for a key": (garbage("key"), IdentityState.BROKEN, "do not load"),
