@@ -4,29 +4,21 @@ One connection, one lock, any thread. Three ways out for a reading:
 acknowledged, set aside with its reason, or dropped and counted when the spool is full.
 """
 
-import logging
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
-from agent.errors import ForeignSpool, SpoolError, TryLater
+from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.spool import aside, commit, front, waiting
+from agent.spool import aside, front, waiting
 from agent.spool.bounds import Limits
-from agent.spool.damage import ADRIFT
 from agent.spool.front import Counts
 from agent.spool.row import Spooled
-from agent.spool.salvage import Salvage
 from agent.spool.shelf import Shelf
-from agent.spool.trouble import Trouble
-
-log = logging.getLogger(__name__)
-
-AHEAD: Final = 10_000  # numbers claimed in advance by a window, whose readings may leave without any commit
+from agent.spool.writer import Writer
 
 
 class Spool:
@@ -40,17 +32,10 @@ class Spool:
     def __init__(self, path: Path, *, limits: Limits | None = None, watermark: Path | None = None) -> None:
         self.limits = limits or Limits()  # may be replaced while running
         self._lock = threading.RLock()
-        self._trouble = Trouble()
         self._shelf = Shelf(path, watermark)
-        self._salvage = Salvage(path)
-        self._waiting_since: float | None = None  # when the oldest thing to be committed came
+        self._writer = Writer(self._shelf, path)
         self.last_tick = range(0)  # the numbers that the latest `append` gave
-        try:
-            self._shelf.open(max_readings=self.limits.max_readings)
-        except ForeignSpool:
-            raise
-        except SpoolError as error:
-            self._trouble.begins(error)
+        self._writer.open(self.limits)
 
     def __enter__(self) -> Self:
         return self
@@ -61,21 +46,7 @@ class Spool:
     def close(self) -> None:
         """Commit what is in memory and let go of the file."""
         with self._lock:
-            shelf = self._shelf
-            if (
-                shelf.memory.rows
-                or shelf.owing
-                or shelf.gaps
-                or shelf.tail.any
-                or shelf.state.next_seq != shelf.next_seq
-            ):
-                self._commit(claim=shelf.next_seq, last=True)
-            if shelf.memory.rows:
-                lost = {"READINGS": len(shelf.memory.rows), "REASON": self._trouble.text}
-                log.error("readings lost at stop", extra=lost)
-            self._salvage.close()
-            shelf.file.close()
-            shelf.departed.close()
+            self._writer.close(self.limits)
 
     @property
     def last_seconds(self) -> int:
@@ -122,21 +93,12 @@ class Spool:
         with self._lock:
             shelf = self._shelf
             shelf.gaps = joined([*shelf.gaps, *missed]) if missed else shelf.gaps
-            window = self.limits.window_seconds > 0
-            if window and self._due(now, coming=len(readings)):
-                # before the new ones come, which may still be delivered in time
-                self._commit(claim=shelf.next_seq + len(readings) + AHEAD, utc=utc)
+            self._writer.before_tick(len(readings), self.limits, now=now, utc=utc)
             shelf.add(readings, boot_id)
-            waiting = bool(shelf.memory.rows or shelf.owing)
-            if self._waiting_since is None and waiting:
-                self._waiting_since = now
-            if not window and (waiting or self._trouble.text):
-                self._commit(claim=shelf.next_seq, utc=utc)
-            if self._trouble.text and shelf.next_seq > shelf.state.next_seq:
-                self._drift(len(readings))
+            self._writer.after_tick(len(readings), self.limits, now=now, utc=utc)
             self.last_tick = range(shelf.next_seq - len(readings), shelf.next_seq)
             shelf.overflow()
-            self._salvage_a_piece()
+            self._writer.salvage_a_piece()
 
     def head(self, limit: int = 64) -> list[Spooled]:
         """The oldest pending readings, at most `limit`, oldest first; consumes nothing.
@@ -147,7 +109,7 @@ class Spool:
         while True:
             with self._lock:
                 sendable = front.sendable(self._shelf, limit)
-                if len(sendable) >= limit or not self._salvage_a_piece():
+                if len(sendable) >= limit or not self._writer.salvage_a_piece():
                     return sendable or front.once_more(self._shelf, limit)
 
     def latest(self) -> list[Spooled]:
@@ -173,7 +135,7 @@ class Spool:
             if there:
                 shelf.deliver(seq)
                 if not shelf.memory.rows and not shelf.owing:
-                    self._waiting_since = None
+                    self._writer.since = None
 
     def set_aside(self, seq: int, *, status: int | None, reason: str) -> None:
         """Take a refused reading out of the queue with its reason; on flash when this returns.
@@ -193,7 +155,7 @@ class Spool:
         Stays strictly increasing per sensor. Raises SpoolError if the disk refuses; the rest is still held.
         """
         with self._lock:
-            self._salvage_all()
+            self._writer.salvage_all()
             return waiting.release(self._shelf, boot_id, offset_seconds)
 
     def forget_boots(self, current: str) -> int:
@@ -202,14 +164,14 @@ class Spool:
         Raises SpoolError if the disk refuses.
         """
         with self._lock:
-            self._salvage_all()
+            self._writer.salvage_all()
             return waiting.forget_boots(self._shelf, current)
 
     def settle(self) -> None:
         """Commit what has left since the last tick, so that it is of the past: for a person, and not on a tick."""
         with self._lock:
             if self._shelf.owing:
-                self._commit(claim=max(self._shelf.next_seq, self._shelf.state.next_seq))
+                self._writer.commit(self.limits, claim=max(self._shelf.next_seq, self._shelf.state.next_seq))
 
     def gaps(self) -> list[Gap]:
         """Why readings are missing, oldest first; the last thousand reasons."""
@@ -219,58 +181,10 @@ class Spool:
     def counts(self) -> Counts:
         """How much is in here, in a time that does not grow with it (but see the first opening)."""
         with self._lock:
-            return front.counts(self._shelf, trouble=self._trouble.text)
-
-    def _due(self, now: float, *, coming: int) -> bool:
-        """Whether something has waited for the whole window, or the claimed numbers run out."""
-        over = self._waiting_since is not None and now - self._waiting_since >= self.limits.window_seconds
-        return over or bool(self._trouble.text) or self._shelf.next_seq + coming > self._shelf.state.next_seq
-
-    def _drift(self, count: int) -> None:
-        """Number the last `count` readings anew: the file would give theirs again after a power cut."""
-        shelf = self._shelf
-        if shelf.next_seq < shelf.state.next_seq + ADRIFT:
-            shelf.next_seq = shelf.state.next_seq + ADRIFT + secrets.randbelow(ADRIFT)
-            shelf.next_seq = shelf.memory.renumber(count, shelf.next_seq)
-
-    def _salvage_a_piece(self) -> bool:
-        """Whether another piece of a damaged file came in."""
-        if not self._shelf.ranges or not self._shelf.file.is_open:
-            return False
-        try:
-            self._shelf.salvage(self._salvage)
-        except SpoolError as error:
-            self._trouble.begins(error)
-            return False
-        return True
-
-    def _salvage_all(self) -> None:
-        while self._salvage_a_piece():
-            pass
+            return front.counts(self._shelf, trouble=self._writer.trouble.text)
 
     @contextmanager
     def shelf(self) -> Iterator[Shelf]:
         """Where everything lies, for this thread alone as long as it is held: for what a person asks."""
         with self._lock:
             yield self._shelf
-
-    def _commit(self, *, claim: int, utc: float | None = None, last: bool = False) -> None:
-        """Put the memory on flash; when the disk refuses, everything stays in memory and `trouble` says why."""
-        shelf, limits = self._shelf, self.limits
-        stored = len(shelf.memory.rows)
-        try:
-            if not shelf.file.is_open:
-                shelf.open(max_readings=limits.max_readings)
-                claim = max(claim, shelf.next_seq)
-            shelf.file.stay_in_place(max_readings=limits.max_readings)
-            try:
-                commit.write(shelf, limits, claim=claim, utc=utc, last=last)
-            except SpoolError:
-                if not shelf.file.is_open:
-                    raise
-                commit.write_in_pieces(shelf, limits, claim=claim, utc=utc)
-        except (SpoolError, TryLater) as error:
-            self._trouble.begins(error)
-            return
-        self._waiting_since = None
-        self._trouble.ends(stored=stored)
