@@ -19,7 +19,6 @@ class Application:
     """A request that is in order. `same_name` is what is known of other keys of that name."""
 
     applicant: Applicant
-    csr: str
     known: Entry | None
     same_name: Iterable[Entry] = ()
 
@@ -56,7 +55,7 @@ def _for_token(token: Token, asked: Application, policy: Policy, *, approve: boo
         raise NotAllowed(f"csr: no name for a device here: {name}")
     if not token.name and any(entry.state in IN_FORCE for entry in asked.same_name):
         raise NotAllowed(f"csr: {name} is in use; the operator can make a token for this name")
-    return Entry(key, name, "waiting" if approve and not token.admitted else "admitted", asked.csr, now)
+    return Entry(key, name, "waiting" if approve and not token.admitted else "admitted", asked.applicant.csr, now)
 
 
 def _for_certificate(old: Entry, asked: Application, *, now: float) -> Entry:
@@ -71,4 +70,4 @@ def _for_certificate(old: Entry, asked: Application, *, now: float) -> Entry:
         return asked.known
     if old.state == "replaced":
         raise Forbidden("the certificate was replaced by a later one")
-    return Entry(key, name, "admitted", asked.csr, now, replaces=old.key)
+    return Entry(key, name, "admitted", asked.applicant.csr, now, replaces=old.key)

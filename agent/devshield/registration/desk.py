@@ -121,8 +121,7 @@ class Desk:
 
     def _post(self, caller: Token | Entry, body: bytes) -> Reply:
         try:
-            csr = request_json.read(body)["csr"]
-            applicant = examine(csr.encode("ascii"))
+            applicant = examine(request_json.read(body)["csr"].encode("ascii"))
         except NotAllowed as error:
             return failure(400, 1400, str(error))
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -130,7 +129,7 @@ class Desk:
         with self._ledger.changing():
             caller = self._ledger.again(caller)
             known = self._ledger.entry(applicant.key)
-            application = Application(applicant, csr, known, self._ledger.named(applicant.name))
+            application = Application(applicant, known, self._ledger.named(applicant.name))
             try:
                 entry = admit(caller, application, self._policy, approve=self._approve, now=self._now())
             except NotAllowed as error:

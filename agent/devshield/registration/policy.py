@@ -34,10 +34,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who asks: the name it wants, and the SHA-256 (hex) of its public key, which is what it is known by."""
+    """Who asks: the name it wants, and the SHA-256 (hex) of its public key, which is what it is known by.
+
+    `csr` is its request as PEM, without what else came with it.
+    """
 
     name: str
     key: str
+    csr: str
 
 
 def examine(csr_pem: bytes) -> Applicant:
@@ -63,7 +67,7 @@ def examine(csr_pem: bytes) -> Applicant:
         raise NotAllowed("csr: must have one common name of 1 to 64 lower-case letters, digits, dots and hyphens")
     if set(beside) - {names[0]}:
         raise NotAllowed("csr: has alternative names beside its common name")
-    return Applicant(names[0], key)
+    return Applicant(names[0], key, request.public_bytes(serialization.Encoding.PEM).decode())
 
 
 def allows(policy: Policy, name: str) -> bool:

@@ -32,6 +32,12 @@ def test_the_agents_own_request_is_in_order() -> None:
     assert (examine(csr).name, examine(csr).key) == (NAME, pem.public_key_sha256(csr))
 
 
+def test_only_the_request_goes_on_to_the_signer_and_nothing_around_it() -> None:
+    csr = request()
+
+    assert examine(b"x\x00y\n" + csr + b"\n" + csr).csr.encode() == csr
+
+
 @pytest.mark.parametrize(
     ("csr", "says"),
     [
