@@ -48,33 +48,50 @@ def test_one_wire_brings_no_dataclasses_but_whoever_asks_has_them(tmp_path: Path
     assert "dataclasses" in modules_after(ask + real)
 
 
-def test_the_uplink_brings_no_tables_of_encodings() -> None:
+def test_the_librarys_subprocess_is_the_real_one_when_it_is_used(tmp_path: Path) -> None:
+    ask = f"from agent.sensors.onewire.library import discover\nfrom pathlib import Path\ndiscover(Path({str(tmp_path)!r}))\n"
+    assert "subprocess" not in modules_after(ask)
+    modules_after(
+        ask + "import subprocess, w1thermsensor.core as core\n"
+        "assert subprocess.__file__\n"
+        "assert core.subprocess.run is subprocess.run\n"
+    )
+
+
+def test_the_uplink_brings_neither_requests_nor_what_a_version_is_looked_up_with() -> None:
     loaded = modules_after("from agent.uplink import Uplink")
 
-    assert {"requests", "urllib3", "ssl"} <= loaded
-    assert loaded.isdisjoint(NEVER)
+    assert {"urllib3", "ssl"} <= loaded
+    assert loaded.isdisjoint({"requests", "importlib.metadata", "zipfile", "shutil", *NEVER})
 
 
-def test_whoever_asks_for_a_left_out_library_gets_the_real_one() -> None:
+def test_a_request_to_a_name_brings_no_tables_of_names(tmp_path: Path) -> None:
+    with serving(tmp_path, answer(201), names=["localhost"]) as server:
+        loaded = modules_after(
+            "from agent.uplink import Target, Uplink\n"
+            f"line = Uplink(Target('https://localhost:{server.port}/', {str(authority().certificate_file)!r}, 5.0), None)\n"
+            "answer = line.post(b'{}', key='k')\n"
+            "assert answer.status == 201, answer\n"
+        )
+    assert loaded.isdisjoint({"encodings.idna", "stringprep"})
+
+
+def test_whoever_asks_for_what_was_left_out_gets_the_real_one() -> None:
     modules_after(
         "from agent.uplink import Uplink\n"
-        "import requests\n"
-        "response = requests.Response()\n"
-        "response._content = 'Kühlraum: −18 °C, seit über einer Stunde'.encode()\n"
-        "assert response.apparent_encoding.lower().replace('-', '') == 'utf8', response.apparent_encoding\n"
-        "prepared = requests.Request('GET', 'https://kühlraum.example/').prepare()\n"
-        "assert prepared.url == 'https://xn--khlraum-n2a.example/', prepared.url\n"
-        "import idna\n"
-        "assert idna.__file__\n"
+        "import importlib.metadata\n"
+        "assert importlib.metadata.__file__\n"
+        "import urllib3, sys\n"
+        "http2 = sys.modules.get('urllib3.http2')\n"
+        "assert http2 is None or http2.version('urllib3') == importlib.metadata.version('urllib3')\n"
     )
 
 
-def test_requests_that_is_there_already_is_left_alone() -> None:
-    loaded = modules_after(
-        "import requests\nbefore = requests\nfrom agent.uplink import Uplink\nimport requests as now"
+def test_what_is_there_already_is_left_alone() -> None:
+    modules_after(
+        "import importlib.metadata as before\nfrom agent.uplink import Uplink\nimport importlib.metadata as now\n"
+        "assert before is now\n"
     )
-
-    assert "idna" in loaded
 
 
 def late(url: str, made: list[str]) -> LateUplink:

@@ -102,16 +102,17 @@ class Deadline:
         raise OSError(f"{host} has no address")
 
     def _look_up(self, host: str, port: int) -> Found:
-        with suppress(socket.gaierror, UnicodeError):
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        name = host.encode("ascii")  # as urllib3 has made it; of a str Python would load the tables of IDNA, 0.4 MiB
+        with suppress(socket.gaierror):
+            return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         answers: queue.SimpleQueue[Found | OSError] = queue.SimpleQueue()
         self._watch(lambda: answers.put(ConnectionAbortedError("stopping")))
 
         def ask() -> None:
             try:
-                answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-            except (OSError, UnicodeError) as error:
-                answers.put(error if isinstance(error, OSError) else OSError(f"{host}: {error}"))
+                answers.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+            except OSError as error:
+                answers.put(error)
 
         threading.Thread(target=ask, name="lookup", daemon=True).start()
         try:

@@ -1,7 +1,7 @@
 """POST and GET, and what came back of them.
 
 A dead network, a refusing shield or a torn certificate file is an Answer, not an exception. The environment's
-CA and proxy variables and .netrc are never read: no requests.Session is made, only its transport adapter.
+CA and proxy variables and .netrc are never read: they are requests' habits, and this is urllib3 below it.
 """
 
 import select
@@ -12,8 +12,8 @@ from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
 from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from agent.delivery import Answer, Verdict, lists, results
 from agent.record import replace
@@ -21,7 +21,7 @@ from agent.uplink.deadline import Deadline
 from agent.uplink.exchange import exchange
 from agent.uplink.outcome import BATCH_STATUS, fault, outcome
 from agent.uplink.target import Target
-from agent.uplink.tls import Adapter, Connection, Pool, tls_context
+from agent.uplink.tls import Connection, Pool, tls_context, way
 
 IDLE_SECONDS: Final = 300.0  # Cloudflare closes idle connections after 400 s; leave first, so no POST races the close
 GZIP_LEVEL: Final = 6
@@ -51,8 +51,7 @@ class Uplink:
         self._closed = select.poll()  # readable between two requests: the end of the connection, or nothing good
         self._last_used = monotonic()
         self._stopping = False
-        where = requests.Request("POST", target.url).prepare()
-        self._begin = f" {where.path_url} HTTP/1.1\r\nHost: {host_field(where.url or '')}\r\n{FIELDS}"
+        self._begin = f" {parse_url(target.url).request_uri} HTTP/1.1\r\nHost: {host_field(target.url)}\r\n{FIELDS}"
 
     def post(self, body: bytes, *, key: str) -> Answer:
         """The shield's answer to one reading, or what kept it from answering; never raises for the outside world.
@@ -133,8 +132,8 @@ class Uplink:
         """How to connect; kept with its context, so that a new connection costs one handshake, and not 30 ms more."""
         if self._pool is None:
             host = urlsplit(self._target.url).hostname or ""
-            adapter = Adapter(tls_context(self._target.ca_file, self._deadline, host, self._pair))
-            self._pool = adapter.pool(self._target.url, self._target.proxy)
+            context = tls_context(self._target.ca_file, self._deadline, host, self._pair)
+            self._pool = way(self._target.url, self._target.proxy, context)
         return self._pool
 
     def _connected(self, pool: Pool) -> Connection:
@@ -157,10 +156,9 @@ class Uplink:
 
 def host_field(url: str) -> str:
     """The value of Host: the port if it is not the usual one, and the brackets of an IPv6 address (RFC 9110 §7.2)."""
-    where = urlsplit(url)
-    host = (where.hostname or "").rstrip(".")
-    name = f"[{host}]" if ":" in host else host
-    return name if where.port in {None, HTTPS_PORT} else f"{name}:{where.port}"
+    where = parse_url(url)
+    host = (where.host or "").rstrip(".")
+    return host if where.port in {None, HTTPS_PORT} else f"{host}:{where.port}"
 
 
 def compressed(body: bytes) -> bytes:

@@ -1,56 +1,37 @@
-"""Stand-ins for what `requests` imports and the uplink never calls; each becomes the real library when it is asked.
+"""A stand-in for what urllib3 imports and the uplink never calls.
 
-Detection of an unknown text's encoding (chardet or charset_normalizer, with tables for a dozen languages) and names
-beyond ASCII (idna): 3.4 MiB and a tenth of the time to the first POST, on a board that reads answers as bytes.
+From 2.3 on its HTTP/2, which nobody switches on, imports `importlib.metadata` for the number of a version, and that
+brings zipfile, csv, tempfile and importlib.resources: 0.9 MiB that a board would keep for nothing.
 """
 
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
-# by the name under which requests asks first: what may really be behind it
-REAL: Final = {"chardet": ("chardet", "charset_normalizer"), "idna": ("idna",)}
-ABSENT: Final = "charset_normalizer"  # else requests imports it beside chardet, to look at its version
-VERSION: Final = "4.0.0"  # of chardet: within the bounds that every requests of our range checks at its import
+METADATA: Final = "importlib.metadata"
 
 
-class StandIn(ModuleType):
-    """Named like a library, and that library from the first question on. Raises ImportError then if there is none."""
+def _version(name: str) -> str:
+    from importlib.metadata import version
 
-    __version__ = VERSION
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # the import system's questions are about the stand-in
-            raise AttributeError(name)
-        return getattr(self._real(), name)
-
-    def _real(self) -> ModuleType:
-        *first, last = REAL[self.__name__]
-        for candidate in first:
-            try:
-                return importlib.import_module(candidate)
-            except ImportError:
-                continue
-        return importlib.import_module(last)
+    return version(name)
 
 
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """Within it, requests may be imported; afterwards everyone who imports one of the libraries gets the real one.
+    """Within it, urllib3 may be imported; afterwards everyone who imports the library gets the real one.
 
-    Does nothing if requests is there already, or one of them.
+    Does nothing if it is there already.
     """
-    names = (*REAL, ABSENT)
-    if "requests" in sys.modules or any(name in sys.modules for name in names):
+    if METADATA in sys.modules:
         yield
         return
-    placed: dict[str, Any] = {name: StandIn(name) for name in REAL} | {ABSENT: None}
-    sys.modules.update(placed)
+    placed: Any = ModuleType(METADATA)
+    placed.version = _version
+    sys.modules[METADATA] = placed
     try:
         yield
     finally:
-        for name in names:
-            del sys.modules[name]
+        del sys.modules[METADATA]

@@ -6,11 +6,13 @@ import ssl
 import struct
 from contextlib import suppress
 from typing import Any, cast
+from urllib.parse import unquote
 
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.util import make_headers, parse_url
 
 from agent.uplink.deadline import Deadline
 
@@ -79,8 +81,8 @@ class Context(ssl.SSLContext):
     sslsocket_class = _TlsSocket
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        if kwargs.get("server_hostname") is None:  # urllib3 1.26 names none when the host is an address
-            kwargs["server_hostname"] = self.host
+        # urllib3 1.26 names none when the host is an address; of a str Python would load the tables of IDNA, 0.4 MiB
+        kwargs["server_hostname"] = (kwargs.get("server_hostname") or self.host).encode("ascii")
         return super().wrap_socket(*args, **kwargs)
 
 
@@ -131,23 +133,14 @@ class Pool(HTTPSConnectionPool):
         return connection
 
 
-class Adapter(HTTPAdapter):
-    """Connections made with our context only; requests would load its own CA bundle into each one."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": Pool}
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
-        manager.pool_classes_by_scheme = {"https": Pool}
-        return manager
-
-    def pool(self, url: str, proxy: str) -> Pool:
-        """The way to the URL's host, or to it through the proxy."""
-        manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
-        return cast("Pool", manager.connection_from_url(url))
+def way(url: str, proxy: str, context: Context) -> Pool:
+    """The way to the URL's host, or to it through the proxy, in whose URL a name and a password may stand."""
+    pools: PoolManager
+    if proxy:
+        auth = parse_url(proxy).auth
+        headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
+        pools = ProxyManager(proxy, num_pools=1, maxsize=1, proxy_headers=headers, ssl_context=context)
+    else:
+        pools = PoolManager(num_pools=1, maxsize=1, ssl_context=context)
+    pools.pool_classes_by_scheme = {"https": Pool}
+    return cast("Pool", pools.connection_from_url(url))

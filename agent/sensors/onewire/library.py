@@ -1,6 +1,7 @@
 """The only module that imports w1thermsensor: where sensors are, not what they measure."""
 
 import functools
+import importlib
 import os
 import sys
 import threading
@@ -18,22 +19,34 @@ CALIBRATION: Final = "w1thermsensor.calibration_data"
 _IMPORTING: Final = threading.Lock()  # two buses' threads may be the first at once
 
 
+class _Subprocess(ModuleType):
+    """The standard library's, imported when the library first calls something: for a precision, which we never set."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 @contextmanager
-def _without_calibration() -> Iterator[None]:
+def _without_the_unused() -> Iterator[None]:
     """Within it w1thermsensor may be imported; afterwards everyone gets its calibration, which is done here by our own.
 
-    It is all that needs `dataclasses`, which brings `inspect`: half of the library's import, and 1.3 MiB.
+    It is all that needs `dataclasses`, which brings `inspect`: half of the library's import, and 1.3 MiB; subprocess is
+    another 0.2.
     """
     if "w1thermsensor" in sys.modules:
         yield
         return
     nothing: Any = ModuleType(CALIBRATION)
     nothing.CalibrationData = object  # the name stands in annotations
-    sys.modules[CALIBRATION] = nothing
+    placed: dict[str, Any] = {CALIBRATION: nothing}
+    if "subprocess" not in sys.modules:
+        placed["subprocess"] = _Subprocess("subprocess")
+    sys.modules.update(placed)
     try:
         yield
     finally:
-        del sys.modules[CALIBRATION]
+        for name in placed:
+            del sys.modules[name]
 
 
 @functools.cache
@@ -43,7 +56,7 @@ def _library(devices: Path) -> Any:
     Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
     """
     os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
-    with _IMPORTING, _without_calibration():
+    with _IMPORTING, _without_the_unused():
         from w1thermsensor import W1ThermSensor
 
     class Here(W1ThermSensor):  # type: ignore[misc]
