@@ -198,7 +198,7 @@ class Service:
         self._stop.set()
         for part in (self._sampler, self._uplink):
             part.wake.set()
-        self._uplink.join(STOP_SECONDS)
+        self._uplink.join(STOP_SECONDS if self._flush.stop() else 0.0)
         if self._uplink.is_alive():
             self._flush.abort()
             self._uplink.join(STOP_SECONDS / 2)
