@@ -27,6 +27,7 @@ from world.server import Step, answer, close, raw
 from world.users import as_nobody
 
 from agent import BUILD_EPOCH, cli, pem
+from agent.certificate import Certificate
 from agent.checks import Check, clock, disk, identity, network, units
 from agent.checks.network import Knock
 from agent.devshield.authority import Authority
@@ -750,3 +751,23 @@ def _(_: Patient) -> list[Check]:
 @case("daemon: not running")
 def _(_: Patient) -> None:
     return
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "command"),
+    [
+        (IdentityState.MISSING, 0, "sensor-agent enroll ("),
+        (IdentityState.ACTIVE, 10, "sensor-agent enroll --force ("),
+        (IdentityState.ACTIVE, 300, "sensor-agent renew ("),
+    ],
+)
+def test_a_request_under_way_is_ended_by_a_command_that_does_something(
+    tmp_path: Path, state: IdentityState, days: int, command: str
+) -> None:
+    (tmp_path / "pending").mkdir()
+    (tmp_path / "pending/wanted.json").touch()
+    born = datetime(2026, 1, 1, tzinfo=UTC)
+    says = Certificate("sensor-001", "7", born, born + timedelta(days=365), fingerprint_sha256="ab" * 32)
+    [found] = identity.under_way(tmp_path, tmp_path, Identity(state, None, says), now=born + timedelta(days=days))
+    assert found.fix is not None
+    assert found.fix.startswith(command)

@@ -86,14 +86,17 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
         yield warn("token", f"{file} is still here, and signs for the whole zone", f"sudo rm {file}")
 
 
-def under_way(directory: Path, root: Path) -> Iterator[Check]:
+def under_way(directory: Path, root: Path, found: Identity, *, now: datetime) -> Iterator[Check]:
     """The enrollment at work, or the request that one has left; nothing where this user may not look."""
     if _locked(directory / "lock", root):
         yield ok("enrollment", "one is at work now; another one would wait for it (exit code 75)")
         return
     stage = IdentityStore(directory).stage()
     if stage is not None:
-        yield warn("enrollment", STAGES[stage], "sensor-agent enroll (it goes on with the same key)")
+        command = "enroll"
+        if found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then
+            command = "renew" if found.certificate.renews_after <= now else "enroll --force"
+        yield warn("enrollment", STAGES[stage], f"sensor-agent {command} (it goes on with the same key)")
 
 
 def _locked(file: Path, root: Path) -> bool:

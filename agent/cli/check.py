@@ -118,7 +118,7 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: str | Non
     yield from identities.token(found, how)
     yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=os.geteuid() == 0)
     store = Path(config.identity.store_dir)
-    yield from identities.under_way(store, root)
+    yield from identities.under_way(store, root, found, now=parts.utc_now())
     for path in (store, Path(config.identity.cert_file).parent):
         yield from disk.disk("identity disk", path, root)
 

@@ -83,15 +83,23 @@ def _renew(
 ) -> None:
     assert found.pair is not None  # noqa: S101 - renew has looked
     before, like = store.meta(), Path(found.pair[0]).read_bytes()
-    key, request = request_for(wish, store, report, like=like)
-    certificate = kept(store, request, now=patience.now())
     with ExitStack() as undo:
-        issuer = None
-        if certificate is None:
+
+        def made() -> Issuer | None:
             issuer = _issuer(credentials, found, now=patience.now(), report=report)
-            if issuer is None:
+            if issuer is not None:
+                undo.callback(issuer.close)
+            return issuer
+
+        issuer = None
+        # before the key: without an issuer nothing is begun that nobody would end
+        if store.pending("certificate.pem") is None and (issuer := made()) is None:
+            return
+        key, request = request_for(wish, store, report, like=like)
+        certificate = kept(store, request, now=patience.now())
+        if certificate is None:
+            if issuer is None and (issuer := made()) is None:
                 return
-            undo.callback(issuer.close)
             try:
                 certificate = ask(wish, store, issuer, request, patience=patience, report=report)
             except AgentError as error:
