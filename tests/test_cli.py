@@ -206,6 +206,20 @@ def test_a_rehearsal_ends_well_where_enroll_would_have_nothing_to_do(rig: Rig) -
     assert "put there by somebody else" in done.stderr
 
 
+def test_a_tick_that_cannot_be_delivered_says_why_and_what_is_next(rig: Rig) -> None:
+    done = rig.run("run", "--once")
+    assert done.returncode == 78
+    assert "sensor-agent: identity: no certificate at" in done.stderr
+    assert "  next: sensor-agent enroll\n" in done.stderr
+    rig.enroll()
+    rig.stop_shield()
+    done = rig.run("run", "--once")
+    assert done.returncode == 75
+    assert (
+        "sensor-agent: uplink: ConnectionRefusedError: Connection refused\n  next: sensor-agent check\n" in done.stderr
+    )
+
+
 def test_status_of_a_daemon_that_never_ran_says_so(rig: Rig) -> None:
     done = rig.run("status")
     assert done.returncode == 2
