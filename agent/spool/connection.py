@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 SPARE_PAGES: Final = 64  # a tick of a few dozen sensors, and a block of the past
 PAGE_ROWS: Final = 8  # a page holds 17; other tables have longer rows
 MOST_ROWS: Final = 1_000  # of a commit that does not say how many it adds
-MOST_PAGES: Final = 0xFFFFFFFE  # SQLite's own limit
+MOST_PAGES: Final = 0x3FFFFFFF  # half a terabyte: what SQLite has by itself
 BROKEN: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 
 
