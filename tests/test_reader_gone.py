@@ -107,3 +107,30 @@ def test_a_closed_stdout_costs_a_command_without_an_answer_nothing(board: list[s
         env=BUFFERED,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["status --json", "history --csv --since 2026-01-01", "spool export -", "--help"])
+def test_an_answer_that_finds_no_room_is_told_in_a_line(board: list[str], words: str) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        done = run_to(full, *board, *words.split())
+    finally:
+        os.close(full)
+    assert done.returncode == 73
+    assert done.stderr == "sensor-agent: the answer cannot be written: No space left on device\n  next: df\n"
+
+
+def test_an_answer_that_nobody_wants_still_has_its_exit_code(board: list[str]) -> None:
+    words = [sys.executable, "-m", "agent", *board, "status"]
+    heard = subprocess.run(words, capture_output=True, timeout=30, check=False)
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *words]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (heard.returncode, "")
+
+
+def test_a_letter_that_the_terminal_has_not_ends_nothing() -> None:
+    words = [sys.executable, "-m", "agent", "--config=/kühl.toml", "check", "--offline"]
+    environment = BUFFERED | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, timeout=30, check=False, env=environment)
+    assert b"/k?hl.toml: is not there" in done.stdout
+    assert (done.returncode, done.stderr) == (78, b"")

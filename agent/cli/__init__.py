@@ -1,6 +1,8 @@
 """The command line: one module per family of commands. stdout is the answer, stderr the talk."""
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from agent.errors import AgentError, ConfigError
 if TYPE_CHECKING:
     import argparse
 
+FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DEFAULT_CONFIG: Final = Path("/etc/sensor-agent/config.toml")
 FAMILIES: Final = (
     "run",
@@ -86,6 +89,7 @@ def plain_run(words: Sequence[str]) -> SimpleNamespace | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
+    _open_streams()
     try:
         try:
             return _run(sys.argv[1:] if argv is None else argv)
@@ -97,6 +101,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             os.dup2(nowhere, stream.fileno())  # takes what is still in the buffers
         return 141  # 128 + SIGPIPE, as a shell has it
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is still in the buffer
+        sys.stderr.write(f"sensor-agent: the answer cannot be written: {error.strerror}\n  next: df\n")
+        return 73
+
+
+def _open_streams() -> None:
+    """A stream that is closed leads nowhere, and a letter that the answer's encoding has not is a question mark."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _run(words: Sequence[str]) -> int:
