@@ -74,7 +74,8 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.application = application
         self.stop = stop
         self.body_bytes: Final = body_bytes
-        self._patience: Final = struct.pack("ll", idle_seconds, 0)
+        # option 66 instead of 20: 32 bit with times of 64, as armhf since Debian 13; a long is not enough there
+        self._patience: Final = struct.pack("qq" if socket.SO_RCVTIMEO == 66 else "ll", idle_seconds, 0)
         self._door = door
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
