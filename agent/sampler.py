@@ -85,9 +85,18 @@ class Sampler:
         names = [probe.config.name for probe in probes]
         self.health = {name: Health(trend=(trends or {}).get(name, Trend())) for name in names}
         self._spikes = {probe.config.name: SpikeFilter(probe.config.max_step_celsius) for probe in probes}
-        self._clock, self._monotonic, self._hang_seconds = clock, monotonic, hang_seconds
+        self._clock, self._monotonic = clock, monotonic
         self._lanes = Lanes(self._take, self._break_down, monotonic=monotonic, hang_seconds=hang_seconds)
         self._under_way: dict[str, str] = {}  # sensors that are being read or wait for it, and their buses
+        self._early: frozenset[str] = frozenset()  # those that were prepared for the coming tick
+
+    def prepare(self, probes: Sequence[Probe], at: float, again: float) -> float:
+        """Have the probes of the coming tick read from `at` on (monotonic s), while this thread sleeps; `again` is when
+        the tick after that is due. Gives the seconds after which `tick` will find all of them read, if all goes well.
+        """
+        works = self._due(probes)
+        self._early = frozenset(probe.config.name for work in works.values() for probe in work)
+        return self._lanes.prepare(works, at, again)
 
     def tick(self, probes: Sequence[Probe], *, patience: float = math.inf) -> list[Taken]:
         """One try for each of the probes, in their order; a bus that does not return in time gives Unreadable.
@@ -96,13 +105,19 @@ class Sampler:
         that one's own and with its own instant. A sensor that is still being read is not asked again meanwhile.
         """
         deadline = self._monotonic() + patience
-        late = self._arrived()
-        _tell_who_is_due(probes)
         names = [probe.config.name for probe in probes]
-        works = self._due(sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0))
-        self._lanes.read(works, {self._under_way[name] for name in names}, deadline)
-        taken = {each.name: each for each in self._arrived()}
-        late += [each for name, each in taken.items() if name not in names]
+        early = self._early.intersection(names)
+        arrived = self._arrived()
+        taken = {each.name: each for each in arrived if each.name in early}
+        late = [each for each in arrived if each.name not in early]
+        works = self._due([probe for probe in probes if probe.config.name not in taken])
+        self._lanes.read(works, {self._under_way[name] for name in names if name in self._under_way}, deadline)
+        for each in self._arrived():
+            if each.name in names:
+                taken[each.name] = each
+            else:
+                late.append(each)
+        self._early = frozenset()
         for name in names:
             if name not in taken and self._lanes.hangs(bus := self._under_way[name]):
                 where = f"{bus} has not returned from a read"
@@ -117,9 +132,10 @@ class Sampler:
         self._lanes.close()
 
     def _due(self, probes: Sequence[Probe]) -> dict[str, list[Probe]]:
-        """What is to be read on each bus: all but those that are still under way."""
+        """What is to be read on each bus: all but those that are still under way, the healthy ones first."""
+        _tell_who_is_due(probes)
         works: dict[str, list[Probe]] = {}
-        for probe in probes:
+        for probe in sorted(probes, key=lambda probe: self.health[probe.config.name].failures > 0):
             if probe.config.name not in self._under_way:
                 bus = self._under_way[probe.config.name] = probe.sensor.bus
                 works.setdefault(bus, []).append(probe)

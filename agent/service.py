@@ -9,22 +9,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from agent.delivery import LineState
 from agent.flush import Flush, Plan
 from agent.notify import Notifier
+from agent.part import POKE, Part, progressing
 from agent.record import dataclass
 from agent.sampler import TICK_SECONDS
 from agent.spool import Limits, Spool
-from agent.ticks import Ticks
+from agent.ticks import HAND_SECONDS, Ticks
 
 log = logging.getLogger(__name__)
 
-POKE: Final = signal.SIGUSR1  # one of the threads has failed
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, POKE})
-SLACK_SECONDS: Final = 30.0  # a loaded board may be this late without being stuck
 STOP_SECONDS: Final = 0.4  # for a POST in flight to end by itself; then its connection is cut
 
 
@@ -39,45 +38,11 @@ class Parts:
     describe: Callable[[Ticks, bool], dict[str, Any]]
 
 
-class Part(threading.Thread):
-    """A thread that may not end by itself. `expected_by` is when its next sign of life is due (monotonic s)."""
-
-    def __init__(self, name: str, loop: "Callable[[Part], None]") -> None:
-        super().__init__(name=name, daemon=True)
-        self._loop = loop
-        self.wake = threading.Event()
-        self.expected_by = math.inf
-        self.failure: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            self._loop(self)
-        except Exception as failure:
-            log.exception("part failed", extra={"PART": self.name})
-            self.failure = failure  # raised again by the main thread
-            poke()
-
-    def rest(self, until: float) -> None:
-        """Wait until that monotonic time, or until woken; both are life."""
-        seconds = until - time.monotonic()
-        self.expected_by = until + SLACK_SECONDS
-        if seconds > 0:
-            self.wake.wait(None if math.isinf(seconds) else seconds)
-        self.wake.clear()
-
-    def work(self, seconds: float) -> None:
-        """Say that the next sign of life may take this long."""
-        self.expected_by = time.monotonic() + seconds + SLACK_SECONDS
-
-
-def progressing(parts: Sequence[Part], now: float) -> bool:
-    """Whether every thread has shown life in time: what the watchdog wants to know."""
-    return all(part.is_alive() and part.expected_by > now for part in parts)
-
-
-def poke() -> None:
-    """Wake the main thread."""
-    signal.pthread_kill(threading.main_thread().ident or 0, POKE)
+def looked_at_after(watchdog_seconds: float, *, well: bool) -> float:
+    """Seconds until the threads are looked at again: half the watchdog's time, as sd_watchdog_enabled(3) has it, and
+    sooner while one is late, so that its recovery is seen before the watchdog bites.
+    """
+    return watchdog_seconds / (2 if well else 6)
 
 
 def block_signals() -> None:
@@ -116,15 +81,16 @@ class Service:
         """Sample and deliver. Raises what ended a thread, if one did."""
         block_signals()
         parts = (self._sampler, self._uplink)
+        well = True
         for part in parts:
             part.start()
         self._notifier.ready()
         log.info("started", extra={"SENSORS": len(self._parts.ticks.probes), "PENDING": self._spool.counts().pending})
         try:
-            while (signo := self._wait()) not in {signal.SIGTERM, signal.SIGINT}:
+            while (signo := self._wait(well=well)) not in {signal.SIGTERM, signal.SIGINT}:
                 if signo == signal.SIGHUP:
                     self._take_new_parts()
-                if self._watchdog_seconds and progressing(parts, time.monotonic()):
+                if self._watchdog_seconds and (well := progressing(parts, time.monotonic())):
                     self._notifier.alive()
                 for part in parts:
                     if part.failure is not None:
@@ -136,18 +102,18 @@ class Service:
         """There is something new to send. For any thread."""
         self._uplink.wake.set()
 
-    def _wait(self) -> int | None:
-        """The next signal, or None when it is time to pet the watchdog."""
+    def _wait(self, *, well: bool) -> int | None:
+        """The next signal, or None when it is time to look at the threads for the watchdog."""
         if self._watchdog_seconds is None:
             return signal.sigwaitinfo(SIGNALS).si_signo
-        info = signal.sigtimedwait(SIGNALS, self._watchdog_seconds / 3)
+        info = signal.sigtimedwait(SIGNALS, looked_at_after(self._watchdog_seconds, well=well))
         return info.si_signo if info else None
 
     def _sample(self, part: Part) -> None:
         while not self._stop.is_set():
             parts = self._parts
-            if parts.ticks.next_due > time.monotonic():
-                part.rest(parts.ticks.next_due)
+            if parts.ticks.next_look > time.monotonic():
+                part.rest(parts.ticks.next_look)
                 continue
             part.work(TICK_SECONDS)
             stamped = parts.ticks.stamped
@@ -155,7 +121,8 @@ class Service:
             if parts.ticks.stamped and not stamped:
                 self._flush.try_now()  # by a wrong clock the shield's certificate is not valid
             self._say()
-            self._uplink.wake.set()
+            parts.ticks.prepare()
+            self._uplink.call(within=HAND_SECONDS)
 
     def _deliver(self, part: Part) -> None:
         told = (LineState.IDLE, 0)
@@ -166,6 +133,8 @@ class Service:
             if now[0] is not told[0] or (math.isinf(again) and now != told):  # another line, or a spool drained
                 told = now
                 self._say()
+            if math.isinf(again) and self._parts.ticks.next_news > time.monotonic():
+                again = self._parts.ticks.next_news
             part.rest(again)
 
     def _say(self, *, running: bool = True) -> None:

@@ -16,10 +16,15 @@ from agent.spool import Spool
 log = logging.getLogger(__name__)
 
 FOREVER: Final = float("inf")
+HAND_SECONDS: Final = 0.3  # after its sensors were read, a tick is on flash, on a card too
+HURRY: Final = 20  # and that is no more than this part of the time between two ticks
 
 
 class Ticks:
-    """Takes the ticks of one configuration; for one thread. The first tick is due at once, of every sensor."""
+    """Takes the ticks of one configuration; for one thread. The first tick is due at once, of every sensor.
+
+    `next_news` is when a prepared tick will be on flash, if all goes well (monotonic s); in the past, nobody knows.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class Ticks:
         self._spool, self._clock, self._monotonic = spool, clock, monotonic
         self._started = monotonic()
         self._dues = [self._started] * len(self.probes)
+        self._read_by = self.next_news = self._started
         self._configs = {probe.config.name: probe.config for probe in probes}
         self._reported: dict[str, Reported] = {}
         self._latest: dict[str, int] = {}
@@ -46,6 +52,11 @@ class Ticks:
     def next_due(self) -> float:
         """When the next tick is due, in monotonic seconds; inf without sensors."""
         return min(self._dues, default=FOREVER)
+
+    @property
+    def next_look(self) -> float:
+        """When to call `tick` next: when what was prepared has been read, else when the next tick is due."""
+        return max(self.next_due, self._read_by)
 
     @property
     def stamped(self) -> bool:
@@ -61,15 +72,29 @@ class Ticks:
         now = self._monotonic()
         due = due_now(now, self._dues)
         for place in due:
-            config = self.probes[place].config
-            # the grid that passes through the phase, from a point before the start on
-            began = self._started + config.phase_seconds - config.interval_seconds
-            self._dues[place] = next_due(now, started=began, every=config.interval_seconds)
+            self._dues[place] = self._after(place, now)
         if patience is None:
             patience = min(self.next_due - now, TICK_SECONDS)
         taken = self.sampler.tick([self.probes[place] for place in due], patience=patience)
         self._spool_all(taken)
         return taken
+
+    def prepare(self) -> None:
+        """Have the sensors of the next tick read when it is due, while whoever calls `tick` sleeps until `next_look`."""
+        at = self.next_due
+        if not self._monotonic() < at < FOREVER:
+            return
+        due = due_now(at, self._dues)
+        again = min(self._after(place, at) if place in due else other for place, other in enumerate(self._dues))
+        seconds = self.sampler.prepare([self.probes[place] for place in due], at, again)
+        self._read_by = at + min(seconds, (again - at) / 2)
+        self.next_news = self._read_by + min(HAND_SECONDS, (again - at) / HURRY)
+
+    def _after(self, place: int, now: float) -> float:
+        """When that sensor is due next: on the grid that passes through its phase, from a point before the start on."""
+        config = self.probes[place].config
+        began = self._started + config.phase_seconds - config.interval_seconds
+        return next_due(now, started=began, every=config.interval_seconds)
 
     def _spool_all(self, taken: Sequence[Taken]) -> None:
         """One commit for the tick; while the clock cannot be trusted, the readings are held by seconds since boot."""

@@ -8,6 +8,7 @@ from math import inf
 import pytest
 
 from agent.lanes import Lanes
+from agent.lanes.lane import GRACE_SECONDS
 
 TALLY = threading.Lock()
 
@@ -65,11 +66,11 @@ def read(lanes: Lanes[str, str], works: dict[str, list[str]], *, patience: float
 
 
 def test_fast_buses_are_read_in_turn_by_one_thread(lanes: Lanes[str, str], reads: Reads) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(3):
         assert sorted(read(lanes, {"w1": ["a"], "i2c-1": ["b", "c"], "kernel": ["d"]})) == ["A", "B", "C", "D"]
     assert reads.most_at_once == 1
-    assert threading.active_count() == before + 1
+    assert len(set(threading.enumerate()) - before) == 1
 
 
 def test_it_ends_with_the_last_bus_and_not_with_the_first(lanes: Lanes[str, str], reads: Reads) -> None:
@@ -87,10 +88,10 @@ def test_what_waits_behind_a_bus_that_hangs_gets_another_thread(lanes: Lanes[str
 def test_while_a_bus_hangs_the_others_wait_for_nothing(lanes: Lanes[str, str], reads: Reads) -> None:
     reads.hang("stuck")
     read(lanes, {"hung": ["stuck"], "one": ["a"]}, patience=2.0)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(5):
         assert sorted(read(lanes, {"one": ["b"], "two": ["c"]})) == ["B", "C"]
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     assert reads.threads["b"] == reads.threads["c"]
 
 
@@ -117,13 +118,17 @@ def test_a_bus_is_never_read_by_two_threads_at_once(lanes: Lanes[str, str], read
     assert reads.most_at_once == 1
 
 
-def test_buses_that_took_long_are_read_at_the_same_time(reads: Reads) -> None:
+@pytest.mark.parametrize("prepared", [False, True])
+def test_buses_that_took_long_are_read_at_the_same_time(reads: Reads, prepared: bool) -> None:
     clock = iter(range(1_000_000))
     lanes = Lanes(reads, str, monotonic=lambda: next(clock) / 4, hang_seconds=1e6)
     works = {"one": ["a"], "two": ["b"]}
     lanes.read(works, works.keys(), 1e6)  # as if each had taken half a second and more
     reads.hang("a", "b")
-    lanes.read(works, (), 1e6)
+    if prepared:
+        lanes.prepare(works, 0.0, 1e6)
+    else:
+        lanes.read(works, (), 1e6)
     assert reads.entered["a"].wait(5)
     assert reads.entered["b"].wait(5)
     reads.let_go["a"].set()
@@ -137,6 +142,95 @@ def test_a_driver_that_breaks_down_takes_nobody_with_it(
     assert sorted(read(lanes, {"bad": ["breaks", "a"], "good": ["b"]})) == ["A", "B", "breaks broke"]
     assert "a fault in the driver" in caplog.text
     assert read(lanes, {"bad": ["c"]}) == ["C"]
+
+
+def test_what_is_prepared_is_read_at_its_time_while_nobody_waits(lanes: Lanes[str, str], reads: Reads) -> None:
+    read(lanes, {"one": ["a"], "two": ["b"]})
+    reads.hang("c", "d")
+    for event in reads.let_go.values():
+        event.set()
+    at = time.monotonic() + 0.05
+    lanes.prepare({"one": ["c"], "two": ["d"]}, at, inf)
+    assert reads.entered["c"].wait(5)
+    assert time.monotonic() >= at
+    assert reads.entered["d"].wait(5)
+    lanes.read({}, {"one", "two"}, inf)
+    assert sorted(lanes.finished) == ["C", "D"]
+
+
+def test_a_thread_comes_for_the_next_tick_by_itself_time_after_time(lanes: Lanes[str, str], reads: Reads) -> None:
+    before = set(threading.enumerate())
+    for place in range(5):
+        work = f"tick {place}"
+        reads.hang(work)
+        now = time.monotonic()
+        lanes.prepare({"one": [work]}, now + 0.02, now + 0.04)
+        assert reads.entered[work].wait(5)
+        reads.let_go[work].set()
+        lanes.read({}, {"one"}, inf)
+    assert len(set(threading.enumerate()) - before) == 1
+    assert len(lanes.finished) == 5
+
+
+def test_what_is_prepared_waits_for_its_time_though_a_thread_is_free_before(
+    lanes: Lanes[str, str], reads: Reads
+) -> None:
+    reads.hang("slow", "early")
+    read(lanes, {"one": ["slow"]}, patience=0.05)
+    now = time.monotonic()
+    lanes.prepare({"two": ["early"]}, now + 1000, now + 2000)
+    reads.let_go["slow"].set()
+    assert not reads.entered["early"].wait(0.2)
+
+
+def test_a_thread_that_comes_earlier_than_what_is_prepared_waits_on(lanes: Lanes[str, str], reads: Reads) -> None:
+    reads.hang("first", "early")
+    reads.let_go["first"].set()
+    now = time.monotonic()
+    lanes.prepare({"one": ["first"]}, now, now + 0.1)
+    assert reads.entered["first"].wait(5)
+    lanes.prepare({"two": ["early"]}, now + 1000, now + 2000)
+    assert not reads.entered["early"].wait(0.3)
+
+
+def test_what_was_prepared_and_not_begun_is_read_when_it_is_asked_for(lanes: Lanes[str, str]) -> None:
+    now = time.monotonic()
+    lanes.prepare({"one": ["a"]}, now + 1000, now + 2000)
+    lanes.read({"two": ["b"]}, {"one", "two"}, inf)
+    assert sorted(lanes.finished) == ["A", "B"]
+
+
+def test_what_waits_behind_a_prepared_bus_that_hangs_is_read_all_the_same(lanes: Lanes[str, str], reads: Reads) -> None:
+    read(lanes, {"one": ["a"], "two": ["b"]})
+    reads.hang("stuck")
+    now = time.monotonic()
+    lanes.prepare({"one": ["stuck"], "two": ["c"]}, now + 0.01, now + 60)
+    assert reads.entered["stuck"].wait(5)
+    lanes.read({}, {"one", "two"}, time.monotonic() + 2.0)
+    assert list(lanes.finished) == ["C"]
+
+
+def test_it_says_how_long_the_buses_will_take_by_the_last_time() -> None:
+    now = 0.0
+
+    def slowly(work: str) -> str:
+        nonlocal now
+        now += 0.75
+        return work
+
+    lanes = Lanes(slowly, str, monotonic=lambda: now, hang_seconds=10.0)
+    lanes.read({"one": ["a"]}, {"one"}, inf)
+    assert lanes.prepare({"one": ["b"]}, 60.0, 120.0) == 0.75 + GRACE_SECONDS
+    lanes.close()
+
+
+def test_closed_lanes_read_nothing_and_keep_nobody_waiting(lanes: Lanes[str, str], reads: Reads) -> None:
+    read(lanes, {"one": ["a"]})
+    now = time.monotonic()
+    lanes.prepare({"one": ["b"]}, now + 1000, now + 2000)
+    lanes.close()
+    assert read(lanes, {"two": ["c"]}) == []
+    assert set(reads.threads) == {"a"}
 
 
 def test_closed_lanes_let_their_threads_end(reads: Reads) -> None:

@@ -26,7 +26,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
-        *("journal", "notify", "clock", "device", "lanes", "control"),
+        *("journal", "notify", "clock", "device", "lanes", "part", "control"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
     ("image", "measurement", "desk", "flash"),

@@ -8,9 +8,10 @@ import pytest
 from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.errors import Unreadable
+from agent.lanes.lane import GRACE_SECONDS
 from agent.sampler import Probe, Sampler
 from agent.spool import Spool
-from agent.ticks import Ticks
+from agent.ticks import HAND_SECONDS, Ticks
 
 BOOTED = 1_790_000_000.0
 
@@ -122,6 +123,36 @@ def test_an_overrun_skips_points_and_never_catches_up(make: Callable[..., World]
     world.ticks.tick()
     assert world.ticks.next_due == 90.0
     assert len(world.stored()) == 2
+
+
+def test_prepared_tick_is_looked_at_when_all_is_read_and_the_grid_stays(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.synchronise()
+    world.ticks.tick()
+    world.ticks.prepare()
+    assert (world.ticks.next_due, world.ticks.next_look) == (110.0, 110.0 + GRACE_SECONDS)
+    assert world.ticks.next_news == world.ticks.next_look + HAND_SECONDS
+    world.now = world.ticks.next_look
+    world.ticks.tick()
+    assert (world.ticks.next_due, world.ticks.next_look) == (170.0, 170.0)
+    assert len(world.stored()) == 2
+
+
+def test_prepared_tick_is_looked_at_halfway_to_the_next_at_the_latest(make: Callable[..., World]) -> None:
+    world = make(60.0, 60.05)
+    world.ticks.tick()
+    world.ticks.prepare()
+    assert world.ticks.next_look == pytest.approx(110.025)
+    assert world.ticks.next_look < world.ticks.next_news < 110.03
+
+
+def test_a_tick_that_is_due_is_not_prepared(make: Callable[..., World]) -> None:
+    world = make(10.0)
+    world.ticks.tick()
+    world.now = 60.0
+    world.ticks.prepare()
+    assert world.ticks.next_look == 60.0
+    assert world.ticks.next_news <= world.now, "nobody is to rely on it"
 
 
 def test_a_reading_is_stamped_with_the_second_it_was_taken(make: Callable[..., World]) -> None:

@@ -1,4 +1,4 @@
-"""The watchdog is petted only while every thread goes on."""
+"""The watchdog is petted only while every thread goes on; and who is called though it comes by itself sleeps on."""
 
 import threading
 import time
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.service import SLACK_SECONDS, Part, progressing
+from agent.part import SLACK_SECONDS, Part, progressing
+from agent.service import looked_at_after
 
 MINUTE = 60.0
 
@@ -67,3 +68,49 @@ def test_a_thread_that_has_ended_is_no_life() -> None:
     part.start()
     part.join()
     assert not progressing([part], time.monotonic())
+
+
+def test_a_thread_that_was_late_once_has_two_more_looks_before_the_watchdog_bites() -> None:
+    well, late = looked_at_after(120.0, well=True), looked_at_after(120.0, well=False)
+    assert well == 60.0  # sd_watchdog_enabled(3): every half of the time
+    assert well + 2 * late < 120.0
+
+
+def resting(part: Part) -> Part:
+    """The part once it rests."""
+    while not part.rests_until:
+        threading.Event().wait(0.001)
+    return part
+
+
+def test_who_comes_soon_by_itself_is_not_woken() -> None:
+    part = Part("test", lambda part: part.rest(time.monotonic() + MINUTE))
+    part.start()
+    resting(part).call(within=2 * MINUTE)
+    assert not part.wake.is_set()
+    part.wake.set()
+    part.join(5)
+
+
+@pytest.mark.parametrize("until", [MINUTE, float("inf")])
+def test_who_rests_for_longer_is_woken(until: float) -> None:
+    part = Part("test", lambda part: part.rest(time.monotonic() + until))
+    part.start()
+    resting(part).call(within=MINUTE / 2)
+    part.join(5)
+    assert not part.is_alive()
+
+
+def test_a_call_that_comes_before_the_rest_is_heard() -> None:
+    called = threading.Event()
+
+    def loop(part: Part) -> None:
+        called.wait(5)
+        part.rest(time.monotonic() + MINUTE)
+
+    part = Part("test", loop)
+    part.start()
+    part.call(within=2 * MINUTE)  # it is awake: who knows whether it has looked already
+    called.set()
+    part.join(5)
+    assert not part.is_alive()
