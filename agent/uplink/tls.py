@@ -32,9 +32,10 @@ class _TlsSocket(ssl.SSLSocket):
         return super().recv(buflen, flags)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
+        deadline = self._deadline
         try:
-            self.settimeout(self._deadline.left())
-            self._deadline.sent = True
+            self.settimeout(deadline.left())
+            deadline.sent = True
             return super().send(*args, **kwargs)
         except OSError as error:
             refusal = self._refusal()
@@ -54,13 +55,15 @@ class _TlsSocket(ssl.SSLSocket):
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         """Behind `recv` and `recv_into`."""
+        deadline = self._deadline
         try:
-            self.settimeout(self._deadline.left())
+            self.settimeout(deadline.left())
             got = super().read(*args, **kwargs)
         except OSError:
             self._give_up()
             raise
-        self._deadline.heard = self._deadline.heard or bool(got)
+        if got:
+            deadline.heard = True
         return got
 
     def _give_up(self) -> None:
