@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from agent.devshield.accepted import accepted
 from agent.devshield.i2c_wire import add_bus, chip_text, put_chip
 from agent.devshield.onewire_tree import OneWireTree
 
@@ -142,12 +143,11 @@ class Stage:
         return found
 
     def accepted(self) -> list[dict[str, Any]]:
-        """The readings that the shield has taken, singly or in a batch, in the order they came."""
+        """The readings that the shield has taken, in the order they came."""
         try:
-            lines = (self.shield_directory / "requests.jsonl").read_text().splitlines()
+            return accepted((self.shield_directory / "requests.jsonl").read_text().splitlines())
         except FileNotFoundError:
             return []
-        return [reading for line in lines for reading in taken(json.loads(line))]
 
     def pair(self) -> tuple[str, str]:
         """Certificate and key of the device."""
@@ -174,14 +174,6 @@ class Stage:
         """End what was started."""
         _end(self._daemon)
         _end(self._shield)
-
-
-def taken(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """The readings of one entry of the shield's log that were answered with 201."""
-    if request["method"] != "POST" or request["status"] not in {201, 207}:
-        return []
-    body, results = json.loads(request["body"]), request["results"]
-    return [body] if results is None else [item for item, each in zip(body, results, strict=True) if each == 201]
 
 
 def _end(process: "subprocess.Popen[Any] | None") -> None:

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from agent.devshield.accepted import disorder
 from agent.devshield.stage import DEVICE, NotHeld, Stage
 
 OUTAGE: Final = (0.0, -10.125, 85.0)  # °C: exactly zero, a negative, and the value that a DS18B20 wakes up with
@@ -82,7 +83,7 @@ def drain(stage: Stage) -> tuple[str, str]:
     stage.start_shield()
     stage.until("the spool being drained", lambda: stage.status()["spool"]["pending"] == 0 and online(stage))
     got = stage.accepted()
-    in_order(got)
+    hold(not disorder(got), disorder(got))
     late = [each["temperature"] for each in got[before:]]
     missing = {"0", "-10.125", "85"} - set(late)
     hold(not missing, f"{missing} never arrived")
@@ -121,7 +122,7 @@ def renew(stage: Stage) -> tuple[str, str]:
     hold(answer["changed"] and answer["fingerprint_sha256"] != old, f"enroll --force answered {answer}")
     stage.until("the new certificate being used", lambda: online(stage) and stage.status()["spool"]["pending"] == 0)
     got = stage.accepted()
-    in_order(got)
+    hold(not disorder(got), disorder(got))
     hold(stage.status()["spool"]["dropped"] == 0, "readings were dropped")
     return (
         f"sensor-agent enroll --force: a new key and certificate, taken up without a restart; all {len(got)} readings are there",
@@ -161,13 +162,6 @@ def reads(stage: Stage, celsius: float) -> bool:
 def online(stage: Stage) -> bool:
     """Whether the daemon says so."""
     return bool(stage.status()["uplink"]["state"] == "online")
-
-
-def in_order(got: list[dict[str, Any]]) -> None:
-    """That the times never go back, and no reading came twice."""
-    times = [each["time"] for each in got]
-    hold(times == sorted(times), "the readings came out of order")
-    hold(len({(each["temperature"], each["time"]) for each in got}) == len(got), "a reading came twice")
 
 
 def request(stage: Stage, method: str, body: bytes | None = None, *, pair: bool = True) -> tuple[int, bytes]:
