@@ -59,7 +59,7 @@ DEVSHIELD_MAY_USE: Final = frozenset({*PURE, "config"})
 STARTS_THE_DEVSHIELD: Final = ("cli.shield", "cli.shield_authority", "cli.shield_setup", "cli.demo")
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "requests": ("uplink", "issuers", "devshield"),  # the operator's tools call the zone's API
+    "requests": ("issuers", "devshield"),  # the operator's tools call the zone's API
     "urllib3": ("uplink", "issuers"),
     "sqlite3": ("spool",),
     "smbus2": ("sensors.i2c", "devshield"),  # the devshield plays the kernel under the real library
@@ -236,7 +236,7 @@ MISTAKES: Final = (
     (
         "enrollment.py",
         "import requests",
-        "enrollment: imports requests, which belongs to uplink and issuers and devshield",
+        "enrollment: imports requests, which belongs to issuers and devshield",
     ),
     ("status.py", "import sqlite3", "status: imports sqlite3, which belongs to spool"),
     ("sensors/kernel.py", "import smbus2", "sensors.kernel: imports smbus2, which belongs to sensors.i2c"),
@@ -259,7 +259,7 @@ ALLOWED: Final = (
         "spool/queue.py",
         "import sqlite3\nimport logging\nfrom agent.spool import store\nfrom agent.reading import Reading",
     ),
-    ("uplink.py", "import requests\nfrom agent import delivery"),
+    ("uplink.py", "import urllib3\nfrom agent import delivery"),
     ("cli/demo.py", "import agent.devshield.stage"),
     ("devshield/edge.py", "import OpenSSL\nfrom agent import pem\nfrom agent.devshield import stage"),
     ("sensors/chips.py", "import struct\nfrom agent.sensors import Bus\nfrom agent.errors import Unreadable"),
