@@ -9,7 +9,10 @@ from bench.peers import Place
 NAME = "ThingsBoard gateway"
 JOB = "reads, keeps; MQTT only"
 DURABLE = "events in SQLite"
-NEEDS = "python3 -m venv PEERS && PEERS/bin/pip install thingsboard-gateway mqtt-io, then PEERS=PEERS make bench"
+NEEDS = (
+    "apt-get install --no-install-recommends mosquitto; "
+    "python3 -m venv PEERS && PEERS/bin/pip install thingsboard-gateway mqtt-io, then PEERS=PEERS make bench"
+)
 PROGRAM = Path(os.environ.get("PEERS", "build/peers")) / "bin/thingsboard-gateway"
 
 
