@@ -47,5 +47,5 @@ def machine() -> None:
     )
     print(
         f"machine: {os.cpu_count()} cores of {model}, Linux {platform.release()}, Python {platform.python_version()},"
-        f" {ssl.OPENSSL_VERSION.rpartition(' ')[0].rstrip()}, SQLite {sqlite3.sqlite_version}, load {os.getloadavg()[0]:.1f}"
+        f" {' '.join(ssl.OPENSSL_VERSION.split()[:2])}, SQLite {sqlite3.sqlite_version}, load {os.getloadavg()[0]:.1f}"
     )
