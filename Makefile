@@ -54,9 +54,10 @@ reader: $(READY) ## the reader's page in headless Chromium against each kind of 
 	@.ci/interop-needs build/interop
 	@READER_PICTURES=build/reader $(VENV)/bin/pytest tests/interop/interop_reader.py
 
-fuzz-shield: $(READY) ## every route of the deployable Worker, fuzzed from its OpenAPI description; three minutes
+fuzz-shield: $(READY) ## every route of Worker, development shield and authority, fuzzed from their OpenAPI descriptions; ten minutes
 	@.ci/interop-needs build/interop
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(VENV)/bin/pytest -s tests/interop/interop_worker_fuzz.py
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV)/bin/pytest -s tests/interop/interop_shield_fuzz.py tests/interop/interop_authority_fuzz.py
 
 alerts: ## the example alerts, played by promtool; needs prometheus (Debian), or PROMTOOL=…
 	@cd packaging/monitoring && $(or $(PROMTOOL),promtool) check rules alerts.yml && $(or $(PROMTOOL),promtool) test rules alerts_test.yml

@@ -18,10 +18,8 @@ from world.descriptions import DESCRIPTIONS, described
 from agent.devshield.routes import Routes
 
 PROGRAM: Final = os.environ.get("SCHEMATHESIS", str(ROOT / "build/interop/fuzz/bin/schemathesis"))
-EXAMPLES: Final = os.environ.get("FUZZ_EXAMPLES", "10")
-PLAIN: Final = "[phases.stateful.inference]\nalgorithms = []\n"  # links are those of the description alone
+EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 STORAGE: Final = ROOT / "build/interop/hypothesis"  # a table of characters, whose making takes four seconds
-MANY: Final = 100
 SHARE: Final = 0.7  # of the requests that have one of the words
 
 
@@ -38,16 +36,24 @@ class Exchange:
 
 
 def fuzz(
-    directory: Path, description: str, url: str, *arguments: str, without: Sequence[str] = (), settings: str = PLAIN
+    directory: Path,
+    description: str,
+    url: str,
+    *arguments: str,
+    without: Sequence[str] = (),
+    settings: str = "",
+    links: bool = False,
 ) -> list[Exchange]:
-    """What went to and fro; `without` are checks that are left out. Fails with what was found, if anything was."""
+    """What went to and fro; `without` are checks that are left out. With `links` what they lead to and nothing else.
+
+    Fails with what was found, if anything was.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     har = directory / "answers.har"
     (directory / "schemathesis.toml").write_text(settings)
     command = [PROGRAM, "run", str(DESCRIPTIONS / description), f"--url={url}", *arguments]
     command += [f"--max-examples={EXAMPLES}", f"--report-har-path={har}", "--output-sanitize=false"]
-    # too few examples follow the same link ten times
-    command += [f"--phases=examples,coverage,fuzzing{',stateful' if int(EXAMPLES) >= MANY else ''}"]
+    command += [f"--phases={'stateful' if links else 'examples,coverage,fuzzing'}"]
     command += [f"--exclude-checks={','.join(without)}"] if without else []
     command += ["--suppress-health-check=all", "--generation-deterministic", "--no-color"]
     environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(STORAGE)}
@@ -60,7 +66,7 @@ def fuzz(
 
 def settings(words: Mapping[str, Sequence[str]], tokens: Mapping[str, str] | None = None) -> str:
     """Schemathesis' configuration: words for parameters, as `path.id`, and bearer tokens by a path's beginning."""
-    lines = [PLAIN]
+    lines = ["[phases.stateful.inference]", "algorithms = []"]  # links are those of the description alone
     for place, name in enumerate(words):
         lines += [f"[dictionaries.words{place}]", f"values = {json.dumps(list(words[name]))}"]
     lines += ["[parameters]"]

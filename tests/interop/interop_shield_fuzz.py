@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interop.fuzzing import Exchange, fuzz, never_well, no_complaint, settings
+from interop.fuzzing import EXAMPLES, Exchange, fuzz, never_well, no_complaint, settings
 from world.odd_requests import odd_requests
 from world.visitors import Pair, ask, connection, pair
 
@@ -105,6 +105,8 @@ def zone(directory: Path) -> Seen:
         # a PUT of the whole ruleset ends the rules that are known
         single = back(shield, directory / "rules", "--include-path-regex=/rules(/|$)", told)
         seen = single + back(shield, directory / "run", "--exclude-path-regex=^/__|/rules(/|$)", told)
+        if EXAMPLES >= 100:  # fewer follow the same link each time
+            seen += back(shield, directory / "links", "--exclude-path-regex=^/__", told, links=True)
         return seen, issued[-1].fields["fingerprint_sha256"].encode()
 
 
@@ -114,10 +116,10 @@ def switches(directory: Path) -> Seen:
         return back(shield, directory / "run", "--include-path-regex=^/__", settings({})), b""
 
 
-def back(shield: Shield, directory: Path, which: str, told: str) -> list[Exchange]:
+def back(shield: Shield, directory: Path, which: str, told: str, *, links: bool = False) -> list[Exchange]:
     """Those routes of the shield's second port, fuzzed."""
     url, trust = f"https://127.0.0.1:{shield.api_port}", f"--tls-verify={shield.ca_file}"
-    return fuzz(directory, "zone.yaml", url, trust, which, settings=told, without=(*UNTOLD, *NO_401))
+    return fuzz(directory, "zone.yaml", url, trust, which, settings=told, without=(*UNTOLD, *NO_401), links=links)
 
 
 @pytest.fixture(scope="module")
