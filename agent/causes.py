@@ -1,6 +1,10 @@
 """An exception of the network and everything it wraps: requests and urllib3 hide the cause in args and `reason`."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
+
+_SOURCE: Final = re.compile(r"(^| \(?)_ssl\.c:[0-9]+(: |\))")  # where in Python's C code an error was made
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -19,5 +23,5 @@ def plain(error: BaseException) -> str:
     for cause in causes(error):
         # RequestException is an OSError too, but without an errno of its own
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{type(cause).__name__}: {cause.strerror}"
+            return f"{type(cause).__name__}: {_SOURCE.sub('', cause.strerror)}"
     return f"{type(error).__name__}: {error}"[:200]
