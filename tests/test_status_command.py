@@ -1,5 +1,6 @@
 """`status` as it is typed: its forms, its exit codes, in place on a terminal, and fast whatever is queued."""
 
+import json
 import os
 import pty
 import select
@@ -40,6 +41,17 @@ def ask(root: Path, *arguments: str, **environ: str) -> subprocess.CompletedProc
 def test_the_exit_code_is_for_monitoring(tmp_path: Path, state: str, code: int) -> None:
     StatusFile(tmp_path).write(fresh(state=state))
     assert ask(tmp_path, "--json").returncode == code
+
+
+def test_a_program_gets_an_object_also_before_the_first_daemon(tmp_path: Path) -> None:
+    done = ask(tmp_path, "--json")
+    assert done.returncode == 2
+    said = json.loads(done.stdout)
+    assert {*WELL} - {*said} <= {"written", "pid", "pid_started"}
+    assert said["state"] == "stopped"
+    assert said["problems"][0]["what"] == "no daemon has run since boot"
+    assert said["problems"][0]["fix"]
+    assert [said[part] for part in ("since", "spool", "uplink", "clock", "identity")] == [None] * 5
 
 
 def test_it_needs_no_colour_and_no_unicode(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from agent import __version__
 from agent.cli.status_seen import NoStatus, seen
 
 EXIT: Final = {"healthy": 0, "degraded": 1, "broken": 2, "stopped": 2}
@@ -46,9 +47,21 @@ def status(args: argparse.Namespace) -> int:
         return EXIT.get(
             watch(lambda: seen(args.root, _now(), args.config), _form(as_json=args.json), every=WATCH_SECONDS), 2
         )
-    found = seen(args.root, _now(), args.config)
+    try:
+        found = seen(args.root, _now(), args.config)
+    except NoStatus as error:
+        if not args.json:
+            raise
+        found = _nothing(error)
     sys.stdout.write(_form(as_json=args.json)(found))
     return EXIT.get(found["state"], 2)
+
+
+def _nothing(error: NoStatus) -> dict[str, Any]:
+    """What can be said where no daemon has said anything."""
+    known: dict[str, Any] = {"state": "stopped", "version": __version__, "since": None, "sensors": []}
+    parts = dict.fromkeys(("spool", "uplink", "clock", "identity"))
+    return {**known, "problems": [{"what": str(error), "fix": error.hint}], **parts}
 
 
 def _form(*, as_json: bool) -> Callable[[dict[str, Any]], str]:
