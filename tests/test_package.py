@@ -13,7 +13,9 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 SCRIPT: Final = ROOT / "packaging/without-prose"
 
-without_prose: Final[Callable[[str], str]] = runpy.run_path(str(SCRIPT))["without_prose"]
+NAMES: Final = runpy.run_path(str(SCRIPT))
+without_prose: Final[Callable[[str], str]] = NAMES["without_prose"]
+narrowed: Final[Callable[[str], str]] = NAMES["narrowed"]
 
 
 class Bare(ast.NodeTransformer):
@@ -90,6 +92,25 @@ def test_the_packaged_modules_are_the_same_code_on_the_same_lines(tmp_path: Path
 )
 def test_prose_goes_and_code_stays(source: str, packaged: str) -> None:
     assert without_prose(source) == packaged
+
+
+@pytest.mark.parametrize(
+    ("source", "packaged"),
+    [
+        pytest.param("if a:\n    if b:\n        c()\nd()\n", "if a:\n if b:\n  c()\nd()\n", id="levels"),
+        pytest.param("if a:\n\tb()\n\n\tc()\n", "if a:\n b()\n\n c()\n", id="blank lines and tabs"),
+        pytest.param("if a:\n    f(\n        1,\n    )\n", "if a:\n f(\n  1,\n  )\n", id="over lines"),
+        pytest.param("if a:\n    b = 1 + \\\n        2\n", "if a:\n b = 1 + \\\n  2\n", id="backslash"),
+        pytest.param('if a:\n    b = """\n    c\n    """\n', 'if a:\n b = """\n    c\n    """\n', id="string"),
+        pytest.param(
+            'if a:\n    b = f"""{c}\n    {d}\n    """\n', 'if a:\n b = f"""{c}\n    {d}\n    """\n', id="formatted"
+        ),
+        pytest.param('if a:\n    b = "c\\\n    d"\n', 'if a:\n b = "c\\\n    d"\n', id="string over a backslash"),
+    ],
+)
+def test_a_level_is_one_space_and_strings_stay(source: str, packaged: str) -> None:
+    assert narrowed(source) == packaged
+    assert code(packaged) == code(source)
 
 
 def test_a_module_that_cannot_be_read_stops_the_build(tmp_path: Path) -> None:
