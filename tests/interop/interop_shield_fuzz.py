@@ -59,7 +59,22 @@ def front(shield: Shield, shown: Pair, directory: Path, description: str, *witho
     lies = [f"--header={name}: {OTHERS_ADDRESS}" for name in SAYS_TO_BE_OTHER]
     trust = [f"--tls-verify={shield.ca_file}", f"--request-cert={shown[0]}", f"--request-cert-key={shown[1]}"]
     without = (*UNTOLD, "negative_data_rejection", *without)
-    return fuzz(directory, description, f"https://127.0.0.1:{shield.port}", *trust, *lies, without=without)
+    seen = fuzz(directory, description, f"https://127.0.0.1:{shield.port}", *trust, *lies, without=without)
+    assert statuses_for_nobody(shield, seen) == {403}
+    return seen
+
+
+def statuses_for_nobody(shield: Shield, seen: list[Exchange]) -> set[int]:
+    """What the same requests get that come without a certificate."""
+    to = connection(shield.ca_file, shield.port)
+    statuses = set()
+    for each in seen:
+        to.request(each.method, each.path, body=each.sent, headers={"Content-Type": "application/json"})
+        answer = to.getresponse()
+        statuses.add(answer.status)
+        answer.read()
+    to.close()
+    return statuses
 
 
 def tutorial(directory: Path) -> Seen:
