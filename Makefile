@@ -22,7 +22,7 @@ lint: $(READY) ## style and the mistakes that a linter sees
 types: $(READY) ## type check, strict
 	@$(VENV)/bin/mypy
 
-bench: $(READY) ## what it costs, beside collectd, syslog-ng and others where installed: tables; a quarter of an hour, best as root
+bench: $(READY) ## what it costs, beside collectd, syslog-ng and others where installed: tables; twenty minutes, best as root
 	@set -e; for file in tests/bench/bench_*.py; do echo "== $$file"; $(VENV)/bin/python $$file; done
 
 soak: $(READY) ## ten hours of ticks in twelve minutes, with faults: memory, files and spool stay what they are
