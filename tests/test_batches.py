@@ -60,6 +60,8 @@ def test_offer_is_read_from_two_headers(batch: str | None, encodings: str | None
         (replace(FULL, size=1, refused=True), ACK, 1, replace(FULL, size=4, refused=True)),
         (replace(FULL, size=4, refused=True), UNDERSTOOD, 4, replace(FULL, size=16)),
         (FULL, Answer(Verdict.REJECT, 400), 500, replace(FULL, size=1, refused=True)),
+        (FULL, replace(UNDERSTOOD, results=(REFUSED, REFUSED)), 2, replace(FULL, size=1, refused=True)),
+        (FULL, replace(UNDERSTOOD, results=(REFUSED, ACK)), 2, FULL),
         (FULL, Answer(Verdict.HOLD, 403), 500, replace(FULL, size=1, refused=True)),
         (FULL, Answer(Verdict.MISDIRECTED, 200), 500, replace(FULL, size=1, refused=True)),
         (replace(FULL, refused=True), Answer(Verdict.REJECT, 400), 4, Batching(deaf_until=3700.0)),
@@ -147,10 +149,10 @@ def test_what_is_refused_together_with_others_that_are_accepted_is_to_blame_the_
     assert (first, second, set(again.of)) == (set(), {1}, {4})
 
 
-def test_batch_of_which_all_are_refused_blames_none_of_them() -> None:
-    suspects, blamed = Suspects().after_batch(dict.fromkeys(range(9), REFUSED), 0.0)
-    again, still = suspects.after_batch(dict.fromkeys(range(9), REFUSED), 1.0)
-    assert (blamed, still, again.refuses_everyone) == (set(), set(), True)
+def test_batch_of_which_all_are_refused_tells_nothing_of_any() -> None:
+    known, _ = Suspects().after_batch({1: REFUSED, 2: REFUSED, 3: STORED}, 0.0)
+    assert known.after_batch({1: REFUSED, 2: REFUSED}, 1.0) == (known, set())
+    assert known.after_batch({1: REFUSED}, 1.0)[1] == {1}
 
 
 def test_reading_that_alone_is_answered_500_is_deferred_and_the_others_leave_meanwhile() -> None:

@@ -524,7 +524,16 @@ def test_shield_that_refuses_each_reading_of_a_batch_is_misdirected_and_gets_sin
     world = make(OFFERED, REJECT)
     world.uplink.batch_script = [told(*[REJECT] * 6)]
     world.spool_readings(*range(1, 8))
-    world.steps(2)
+    world.steps(12)
     assert world.flush.line.state is LineState.MISDIRECTED
-    world.steps(4)
     assert (len(world.uplink.batches), world.spool.counts().pending, world.spool.counts().set_aside) == (1, 6, 0)
+
+
+def test_readings_that_a_shield_refuses_in_batches_alone_leave_one_by_one(make: Callable[..., World]) -> None:
+    world = make(OFFERED)
+    world.uplink.batch_script = [told(*[REJECT] * size) for size in (7, 4)]
+    world.spool_readings(*range(1, 9))
+    world.steps(12)
+    assert items_of(world) == [["2", "3", "4", "5", "6", "7", "8"], ["3", "4", "5", "6"]]
+    assert world.keys == [f"device-{seq}" for seq in range(1, 9)]
+    assert (world.spool.counts().pending, world.spool.counts().set_aside) == (0, 0)

@@ -1,6 +1,6 @@
 """How many readings go in one request, and what its answer means for each of them.
 
-A refusal of a whole request is about the request and blames no reading: the next one is smaller, or a single one. A
+A refusal of a whole request, or of all that is in it, blames no reading: the next one is smaller, or a single one. A
 shield that refuses a batch again after that is not sent any for an hour, whatever it announces.
 """
 
@@ -45,13 +45,15 @@ class Batching:
         heard = self._heard(answer.offer, now)
         if sent == 1 and heard.size == heard.ceiling:
             return heard
-        if answer.results or (sent == 1 and answer.verdict is Verdict.ACK):
+        if any(each.verdict is not Verdict.REJECT for each in answer.results) or (
+            sent == 1 and answer.verdict is Verdict.ACK
+        ):
             refused = heard.refused and sent == 1
             return replace(heard, size=min(heard.size * STEP, heard.ceiling), refused=refused)
         return heard if sent == 1 else heard.after_trouble(answer, sent=sent, now=now)
 
     def after_trouble(self, answer: Answer, *, sent: int, now: float) -> "Batching":
-        """After an answer to a batch that tells of none of its readings."""
+        """After an answer to a batch that tells of none of its readings, or refuses each of them."""
         smaller = sent // STEP
         if answer.status == 415 and self.gzip:
             return replace(self, plain=True)

@@ -125,8 +125,11 @@ class Suspects:
     def after_batch(self, answers: Mapping[int, Answer], now: float) -> tuple["Suspects", set[int]]:
         """The suspects after the answers to readings that were sent at once, and which of them are to be set aside.
 
-        What was refused together with others that were accepted has been overtaken by them.
+        What was refused together with others that were accepted has been overtaken by them. A request of which all is
+        refused tells nothing of any: that may be about the request.
         """
+        if len(answers) > 1 and all(answer.verdict is Verdict.REJECT for answer in answers.values()):
+            return self, set()
         suspects, to_blame = self, set()
         for seq, answer in answers.items():
             if answer.verdict is not Verdict.ACK:
