@@ -122,9 +122,8 @@ class Uplink:
             return fault(reply.fault, sent=deadline.sent, stale=deadline.found_stale), b""
         self._last_used = self._monotonic()
         answer = outcome(reply.status, reply.fields, reply.text, accept=accept)
-        if (
-            not reply.keeps or answer.verdict is Verdict.HOLD
-        ):  # certificates are judged in a handshake: the next try has its own
+        # certificates are judged in a handshake: after a refusal the next try has its own
+        if not reply.keeps or answer.verdict is Verdict.HOLD:
             self.close()
         return answer, reply.text
 
