@@ -127,6 +127,13 @@ class Sampler:
             self._note(each)
         return ordered
 
+    def collect(self) -> list[Taken]:
+        """What has been read since the last tick, without waiting for more."""
+        taken = self._arrived()
+        for each in taken:
+            self._note(each)
+        return taken
+
     def close(self) -> None:
         """Let the threads end; one that hangs in the kernel ends with the process."""
         self._lanes.close()

@@ -110,8 +110,11 @@ class Service:
         return info.si_signo if info else None
 
     def _sample(self, part: Part) -> None:
+        parts = self._parts
         while not self._stop.is_set():
-            parts = self._parts
+            if parts is not self._parts:
+                parts.ticks.collect()
+                parts = self._parts
             if parts.ticks.next_look > time.monotonic():
                 part.rest(parts.ticks.next_look)
                 continue
@@ -123,6 +126,7 @@ class Service:
             self._say()
             parts.ticks.prepare()
             self._uplink.call(within=HAND_SECONDS)
+        parts.ticks.collect()
 
     def _deliver(self, part: Part) -> None:
         told = (LineState.IDLE, 0)

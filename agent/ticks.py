@@ -90,6 +90,11 @@ class Ticks:
         self._read_by = at + min(seconds, (again - at) / 2)
         self.next_news = self._read_by + min(HAND_SECONDS, (again - at) / HURRY)
 
+    def collect(self) -> None:
+        """Spool what has been read since the last tick: there is to be no other one."""
+        if taken := self.sampler.collect():
+            self._spool_all(taken)
+
     def _after(self, place: int, now: float) -> float:
         """When that sensor is due next: on the grid that passes through its phase, from a point before the start on."""
         config = self.probes[place].config

@@ -1,5 +1,6 @@
 """From the grid to the spool: real sampler, real spool, simulated sensors, a clock that moves when told."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,6 +145,21 @@ def test_prepared_tick_is_looked_at_halfway_to_the_next_at_the_latest(make: Call
     world.ticks.prepare()
     assert world.ticks.next_look == pytest.approx(110.025)
     assert world.ticks.next_look < world.ticks.next_news < 110.03
+
+
+def test_what_was_read_for_a_tick_that_never_comes_is_spooled(make: Callable[..., World]) -> None:
+    world = make(60.0)
+    world.synchronise()
+    world.ticks.tick()
+    world.now = 109.99
+    world.ticks.prepare()
+    world.now = 110.0  # due: the reader's own clock says so a hundredth of a second later
+    for _ in range(1000):
+        world.ticks.collect()
+        if len(world.stored()) == 2:
+            break
+        threading.Event().wait(0.01)
+    assert [second for *_, second in world.stored()] == [50.0, 110.0]
 
 
 def test_a_tick_that_is_due_is_not_prepared(make: Callable[..., World]) -> None:
