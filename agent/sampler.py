@@ -1,6 +1,6 @@
 """One tick: read every sensor that is due, each bus by one thread at a time, and stamp what came out.
 
-A failing sensor costs itself its reading and nobody anything else: buses do not wait for each other, within a
+A failing sensor costs itself its reading and nobody anything else: a bus waits a second at most for others, within a
 bus the healthy sensors come first, and a bus that hangs in the kernel is left alone until it returns.
 """
 

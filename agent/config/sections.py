@@ -17,7 +17,7 @@ NAME = matches(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?)?", "1 to 64 lett
 
 
 def _host_and_port(url: str) -> str | None:
-    """Passes URLs whose host and port can be connected to (requests raises at the others), and the empty one."""
+    """Passes URLs whose host and port can be connected to (an HTTP library raises at the others), and the empty one."""
     try:
         parts = urlsplit(url)
         if parts.hostname and ":" in parts.hostname:

@@ -15,7 +15,7 @@ class Sensor(Protocol):
 
     @property
     def bus(self) -> str:
-        """What it shares with others, as `w1` or `i2c-1`: sensors of one bus are read by one thread."""
+        """What it shares with others, as `w1` or `i2c-1`: sensors of one bus are read by one thread at a time."""
         ...
 
     @property

@@ -1,6 +1,6 @@
 """One deadline for a whole request, name lookup included, and an end to it from another thread.
 
-The timeouts of requests are for each address and each read: a server that dripped a byte a second held a call
+The timeouts of urllib3 are for each address and each read: a server that dripped a byte a second held a call
 with a timeout of 1 s for as long as it liked, and getaddrinfo(3) knows no timeout at all.
 """
 
