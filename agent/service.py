@@ -1,6 +1,7 @@
 """The daemon: sampler and uplink in a thread each; the main thread owns signals, notifications and the watchdog.
 
-Buses are read in threads of their own (`lanes`). Signals are blocked everywhere and waited for in one place, so none of them ever interrupts a read of a sensor.
+Buses are read in threads of their own (`lanes`). Signals are blocked everywhere and waited for in one place, so none of
+them ever interrupts a read of a sensor.
 """
 
 import logging
