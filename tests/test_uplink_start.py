@@ -1,4 +1,4 @@
-"""What the uplink costs before it is used: nothing; and what requests brings along without use stays out."""
+"""What the uplink costs before it is used: nothing; and what an HTTP library brings along without use stays out."""
 
 import json
 import os
