@@ -13,6 +13,7 @@ MESSAGE_IDS: Final[Mapping[str, str]] = {
     "configuration reloaded": "0ccb207e3b1945b88c1c2a89d4a10bb3",
     "new configuration refused, the old one stays": "41088cfeea0b4262b08ea4db46fe83df",
     "sensor failing": "5c813ee2cd3c4ad5858e8aeb25480c97",
+    "driver broke down": "caa38e2ce76347b8a477def90a7d3f62",
     "sensor reads again": "bb3ccedb3ec0451ba3821b3b3ff14ba7",
     "uplink online": "69b8467777644879960a2f0ad04e4578",
     "uplink down": "8965a851eb8343fbb699025996952f49",

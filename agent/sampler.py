@@ -159,9 +159,14 @@ class Sampler:
             return self._failed(name, error)
         return Taken(name, self._clock.stamp(), celsius)
 
-    def _break_down(self, probe: Probe) -> Taken:
-        where = f"the driver of {probe.config.driver!r} broke down"
-        return self._failed(probe.config.name, Unreadable("broken", where, hint="journalctl -u sensor-agent"))
+    def _break_down(self, probe: Probe, fault: BaseException) -> Taken:
+        """The traceback goes to the journal, once until it reads again or fails otherwise."""
+        name, driver = probe.config.name, probe.config.driver
+        before = self.health[name].error
+        if before is None or before.reason != "broken":
+            log.error("driver broke down", extra={"SENSOR": name, "DRIVER": driver}, exc_info=fault)
+        hint = "journalctl -u sensor-agent; report the traceback"
+        return self._failed(name, Unreadable("broken", f"the driver of {driver!r} broke down", hint=hint))
 
     def _failed(self, name: str, error: SensorError) -> Taken:
         return Taken(name, self._clock.stamp(), error=error)

@@ -389,13 +389,13 @@ def rejected(device: Enrollee, tmp_path: Path, *steps: Step, **settings: bool) -
 
 def test_row_28_a_revoked_certificate_is_kept_and_told_and_exits_77(device: Enrollee, tmp_path: Path) -> None:
     said = rejected(device, tmp_path, answer(403, b'{"error": "client_certificate_required"}'))
-    assert "revoked, or not on its list" in str(said["saw"])
+    assert "as one without a certificate: revoked, of another zone, not on its list" in str(said["saw"])
 
 
 def test_row_29_a_403_that_is_not_about_certificates_says_so_with_the_ray(device: Enrollee, tmp_path: Path) -> None:
-    said = rejected(
-        device, tmp_path, answer(403, b"<html>Sorry, you have been blocked</html>", "text/html", cf_ray="8a-FRA")
-    )
+    blocked = answer(403, b"<html>Sorry, you have been blocked</html>", "text/html", cf_ray="8a-FRA")
+    without_certificate = answer(403, b'{"error": "client_certificate_required"}')
+    said = rejected(device, tmp_path, blocked, without_certificate)
     assert "a rule that is not about certificates" in str(said["saw"])
     assert "CF-Ray 8a-FRA" in str(said["saw"])
 

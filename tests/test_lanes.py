@@ -49,7 +49,7 @@ def reads() -> Reads:
 
 @pytest.fixture
 def lanes(reads: Reads) -> Iterator[Lanes[str, str]]:
-    made = Lanes(reads, lambda work: f"{work} broke", monotonic=time.monotonic, hang_seconds=10.0)
+    made = Lanes(reads, lambda work, fault: f"{work} broke: {fault}", monotonic=time.monotonic, hang_seconds=10.0)
     yield made
     for event in reads.let_go.values():
         event.set()
@@ -121,7 +121,7 @@ def test_a_bus_is_never_read_by_two_threads_at_once(lanes: Lanes[str, str], read
 @pytest.mark.parametrize("prepared", [False, True])
 def test_buses_that_took_long_are_read_at_the_same_time(reads: Reads, prepared: bool) -> None:
     clock = iter(range(1_000_000))
-    lanes = Lanes(reads, str, monotonic=lambda: next(clock) / 4, hang_seconds=1e6)
+    lanes = Lanes(reads, lambda work, _: work, monotonic=lambda: next(clock) / 4, hang_seconds=1e6)
     works = {"one": ["a"], "two": ["b"]}
     lanes.read(works, works.keys(), 1e6)  # as if each had taken half a second and more
     reads.hang("a", "b")
@@ -136,11 +136,9 @@ def test_buses_that_took_long_are_read_at_the_same_time(reads: Reads, prepared: 
     lanes.close()
 
 
-def test_a_driver_that_breaks_down_takes_nobody_with_it(
-    lanes: Lanes[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert sorted(read(lanes, {"bad": ["breaks", "a"], "good": ["b"]})) == ["A", "B", "breaks broke"]
-    assert "a fault in the driver" in caplog.text
+def test_a_driver_that_breaks_down_takes_nobody_with_it(lanes: Lanes[str, str]) -> None:
+    broke = "breaks broke: a fault in the driver"
+    assert sorted(read(lanes, {"bad": ["breaks", "a"], "good": ["b"]})) == ["A", "B", broke]
     assert read(lanes, {"bad": ["c"]}) == ["C"]
 
 
@@ -218,7 +216,7 @@ def test_it_says_how_long_the_buses_will_take_by_the_last_time() -> None:
         now += 0.75
         return work
 
-    lanes = Lanes(slowly, str, monotonic=lambda: now, hang_seconds=10.0)
+    lanes = Lanes(slowly, lambda work, _: work, monotonic=lambda: now, hang_seconds=10.0)
     lanes.read({"one": ["a"]}, {"one"}, inf)
     assert lanes.prepare({"one": ["b"]}, 60.0, 120.0) == 0.75 + GRACE_SECONDS
     lanes.close()
@@ -235,7 +233,7 @@ def test_closed_lanes_read_nothing_and_keep_nobody_waiting(lanes: Lanes[str, str
 
 def test_closed_lanes_let_their_threads_end(reads: Reads) -> None:
     before = set(threading.enumerate())
-    lanes = Lanes(reads, str, monotonic=time.monotonic, hang_seconds=10.0)
+    lanes = Lanes(reads, lambda work, _: work, monotonic=time.monotonic, hang_seconds=10.0)
     read(lanes, {"one": ["a"], "two": ["b"]})
     made = set(threading.enumerate()) - before
     assert made

@@ -228,16 +228,22 @@ def test_bus_that_returns_from_a_hang_is_read_again(sampler_of: Callable[..., Sa
     assert sampler.health["hung"].failures == 0
 
 
-def test_driver_that_breaks_down_stops_no_other_and_is_tried_again(sampler_of: Callable[..., Sampler]) -> None:
+def test_driver_that_breaks_down_stops_no_other_and_is_tried_again(
+    sampler_of: Callable[..., Sampler], caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = ZeroDivisionError("a fault in the driver")
     probes = [
-        probe("broken", Scripted(ZeroDivisionError("a fault in the driver"), 5.0, bus="broken")),
+        probe("broken", Scripted(fault, fault, 5.0, bus="broken")),
         probe("well", Scripted(20.0, bus="well")),
     ]
     sampler = sampler_of(probes)
     began = time.monotonic()
-    broken, well = sampler.tick(probes)
-    assert (broken.error and broken.error.reason, well.celsius) == ("broken", 20.0)
+    for _ in range(2):
+        broken, well = sampler.tick(probes)
+        assert (broken.error and broken.error.reason, well.celsius) == ("broken", 20.0)
     assert [each.celsius for each in sampler.tick(probes)] == [5.0, 20.0]
+    (told,) = (record for record in caplog.records if record.exc_info)
+    assert (told.getMessage(), told.__dict__["SENSOR"]) == ("driver broke down", "broken")
     assert time.monotonic() - began < 2.0
 
 

@@ -1,6 +1,5 @@
 """The buses of a board: who reads them, when, and who waits for it."""
 
-import logging
 import queue
 import threading
 from collections import deque
@@ -11,8 +10,6 @@ from typing import Generic
 from agent.lanes.lane import GRACE_SECONDS, TURN_SECONDS, Lane, Work, threads_for
 from agent.lanes.reader import END, FOREVER, READ, Reader, Result
 
-log = logging.getLogger(__name__)
-
 
 class Lanes(Generic[Work, Result]):
     """Has work read on its buses, for one thread. Results are in `finished` as soon as they are there, and whoever waits
@@ -22,7 +19,7 @@ class Lanes(Generic[Work, Result]):
     def __init__(
         self,
         read: Callable[[Work], Result],
-        break_down: Callable[[Work], Result],
+        break_down: Callable[[Work, BaseException], Result],
         *,
         monotonic: Callable[[], float],
         hang_seconds: float,
@@ -86,9 +83,8 @@ class Lanes(Generic[Work, Result]):
         """For a reader: the result, also of a driver that breaks down."""
         try:
             return self._read(work)
-        except BaseException:  # which must take neither its bus nor the thread with it
-            log.exception("driver broke down")
-            return self._break_down(work)
+        except BaseException as fault:  # noqa: BLE001 - which must take neither its bus nor the thread with it
+            return self._break_down(work, fault)
 
     def due(self, reader: Reader[Work, Result]) -> bool:
         """For a reader that has come by itself: begin what was prepared, with as many others as it takes."""
