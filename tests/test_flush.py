@@ -271,6 +271,21 @@ def test_a_new_plan_holds_from_the_next_step_on_and_tries_at_once(make: Callable
     assert [key for key, _ in other.sent] == ["renamed-1"]
 
 
+def test_a_plan_that_comes_in_the_middle_of_a_step_holds_from_the_next_one_on(make: Callable[..., World]) -> None:
+    world, other = make(ACK), FakeUplink([ACK])
+    coming = Plan(lambda _: other, lambda: world.files, body_of, "renamed-{}".format, Backoff())
+
+    def files() -> tuple[str, str]:
+        if not world.uplink.sent:
+            world.flush.replan(coming)  # as the main thread does at a SIGHUP
+        return world.files
+
+    world.flush.replan(replace(world.plan, files=files))
+    world.spool_readings(1, 2)
+    world.steps(3)
+    assert (world.keys, [key for key, _ in other.sent]) == (["device-1"], ["renamed-2"])
+
+
 def test_counts_tell_acknowledged_from_ambiguous(make: Callable[..., World]) -> None:
     world = make(LOST, ACK)
     world.spool_readings(1)

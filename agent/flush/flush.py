@@ -11,7 +11,7 @@ from agent.flush.doubt import Doubt
 from agent.flush.exits import Exits
 from agent.flush.outbox import Outbox
 from agent.flush.plan import Delivered, Plan, Poster
-from agent.flush.shown import Shown
+from agent.flush.shown import LOOK_SECONDS, Shown
 from agent.flush.told import tell
 from agent.identity import Identity, IdentityState
 from agent.record import replace
@@ -36,7 +36,7 @@ class Flush:
         self.line = Line(since=monotonic())
         self.delivered = Delivered()
         self._spool = spool
-        self._plan = plan
+        self._plan = self._coming = plan  # taken up between two steps, with the uplink that goes with it
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
         self._outbox = Outbox(spool)
         self._doubt = Doubt(spool.newcomers())
@@ -53,7 +53,7 @@ class Flush:
 
     def replan(self, plan: Plan) -> None:
         """Deliver by the new plan from the next step on; a POST in flight ends in peace. For any thread."""
-        self._plan = plan
+        self._coming = plan
         self._shown.look_at = 0.0
 
     def step(self) -> float:
@@ -120,8 +120,9 @@ class Flush:
 
     def _look(self, now: float) -> None:
         """Take up the pair that is there now, at once if it is another one than before."""
-        plan = self._plan
-        if (found := self._shown.look(plan, now, utc=self._wall())) is None:
+        self._shown.look_at = now + LOOK_SECONDS  # before the plan is read: one that comes now is looked at next
+        plan = self._plan = self._coming
+        if (found := self._shown.look(plan, utc=self._wall())) is None:
             return
         self.close()
         self._batching = Batching()  # announced under another plan or to another certificate

@@ -21,9 +21,8 @@ class Shown:
         self.look_at = 0.0
         self._loaded: object = None  # of which files, under which plan, `identity` is
 
-    def look(self, plan: Plan, now: float, *, utc: float) -> Identity | None:
+    def look(self, plan: Plan, *, utc: float) -> Identity | None:
         """The identity if it has to be taken up anew, None if nothing has changed."""
-        self.look_at = now + LOOK_SECONDS
         files = plan.files()
         seen = (plan, files, identity.signature(files))
         if seen == self._loaded:
