@@ -45,7 +45,7 @@ def parser(families: Sequence[str] = FAMILIES) -> "argparse.ArgumentParser":
         prog="sensor-agent",
         description="Temperature agent: reads sensors, spools, and delivers through a mutual-TLS API shield.",
         epilog="Exit codes: 0 done, 1 a fault, 2 usage, 65 unusable answer, 73 cannot write, 75 try again later, "
-        "77 refused, 78 configuration.",
+        "77 refused, 78 configuration, 141 nobody reads the answer any more.",
         parents=[_everywhere(config=DEFAULT_CONFIG, root=Path("/"), verbose=False)],
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
