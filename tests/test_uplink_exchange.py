@@ -40,6 +40,10 @@ LINES = st.sampled_from(
         ),
         *(
             "Connection: keep-alive, close",
+            "Connection: Upgrade",
+            "Connection: Upgrade, Keep-Alive",
+            "Connection: Upgrade, CLOSE",
+            "Upgrade: h2,h2c",
             "X: y",
             "X : y",
             "X: \xe9 \t",
@@ -138,6 +142,13 @@ def test_an_interim_answer_alone_is_none() -> None:
 @pytest.mark.parametrize("raw", [NGINX, EDGE], ids=["nginx", "Cloudflare"])
 def test_what_shields_send_is_usual(raw: bytes) -> None:
     assert usual(raw) is not None
+
+
+@pytest.mark.parametrize("connection", ["Upgrade", "Upgrade, Keep-Alive"])
+def test_an_offered_upgrade_costs_no_handshake(connection: str) -> None:
+    # Apache offers it where it knows HTTP/2 too
+    got = exchanged(NGINX.replace(b"keep-alive", b"%s\r\nUpgrade: h2,h2c" % connection.encode()) + b"ok")
+    assert (got.status, got.text, got.keeps) == (201, b"ok", True)
 
 
 @CHECKED

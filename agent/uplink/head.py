@@ -43,7 +43,7 @@ def usual(raw: bytes) -> Head | None:
     listed = FIELD.findall(found[2])
     fields = joined(listed)
     status, size, coding = int(found[1]), fields.get("content-length"), fields.get("transfer-encoding")
-    if len(listed) > FIELDS or fields.get("connection", "keep-alive").lower() != "keep-alive":
+    if len(listed) > FIELDS or "close" in fields.get("connection", "").lower():
         return None
     if coding is not None:
         chunks = coding.lower() == "chunked" and size is None and status not in BODILESS
