@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from world.disk import Disk
-from world.readings import readings, spool_in
+from world.readings import START, readings, spool_in
 
+from agent.reading import Reading
 from agent.spool import Limits, Spool
 
 SMALL = Limits(max_readings=5000)
@@ -121,6 +122,39 @@ def test_a_memory_of_more_than_a_commit_takes_reaches_a_file_on_a_full_disk(disk
         disk.fill()
         spool.append(readings(*range(20_000)))
         assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 20_000)
+
+
+def test_held_readings_of_more_than_a_commit_on_a_full_disk_are_released(disk: Disk) -> None:
+    with spool_in(disk.path, Limits(max_readings=2000)) as spool:
+        disk.fill()
+        spool.append([Reading("attic", 20_000, second) for second in range(12_000)], boot_id="a")
+        assert spool.counts().dropped == 10_000
+        assert spool.release("a", offset_seconds=START) == 2000
+        assert (spool.counts().held, len(spool.head(3000))) == (0, 2000)
+
+
+def test_a_limit_made_smaller_on_a_full_disk_is_kept(disk: Disk, tmp_path: Path) -> None:
+    with spool_in(disk.path, Limits(max_readings=40_000)) as spool:
+        for number in range(0, 20_000, 500):
+            spool.append(readings(*range(number, number + 500)))
+        disk.fill()
+        spool.limits = Limits(max_readings=1500)
+        spool.append(readings(20_000))
+        assert (spool.counts().trouble, spool.counts().dropped) == ("", 18_501)
+        assert in_the_file(disk.path, tmp_path) == 1500
+
+
+def test_a_backlog_past_its_age_leaves_a_full_disk_by_and_by(disk: Disk) -> None:
+    with spool_in(disk.path, Limits(max_readings=40_000)) as spool:
+        for number in range(0, 20_000, 500):
+            spool.append([Reading("attic", 20_000, START + second) for second in range(number, number + 500)])
+        disk.fill()
+        later = START + 400 * 86_400
+        for tick in range(20):
+            spool.append([Reading("attic", 20_000, later + tick)], utc=float(later + tick))
+            assert spool.counts().trouble == ""
+        assert [each.reading.unix_seconds for each in spool.head()] == [later + tick for tick in range(20)]
+        assert spool.counts().dropped == 20_000
 
 
 def test_what_grows_beyond_the_preallocated_is_in_the_file_and_not_in_its_wal(disk: Disk, tmp_path: Path) -> None:

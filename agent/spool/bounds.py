@@ -7,6 +7,7 @@ from agent.ledger import Cause, Gap
 from agent.record import dataclass, field
 
 LIVE: Final = "seq > :floor"
+ALL: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +28,33 @@ class Dropped:
     gaps: list[Gap] = field(default_factory=list)
 
 
-def keep(db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None) -> Dropped:
-    """Delete what lies beyond the limits, of `pending` readings above the floor.
+def keep(
+    db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None, most: int = ALL
+) -> Dropped:
+    """Delete what lies beyond the limits, of `pending` readings above the floor, `most` of them unless thinned.
 
     The age limit needs `utc`, the current second.
     """
     dropped = Dropped()
     if utc is not None:
-        too_old(db, dropped, floor=floor, before=int(utc - limits.max_age_seconds))
+        too_old(db, dropped, floor=floor, before=int(utc - limits.max_age_seconds), most=most)
     if limits.thin and pending - dropped.count > limits.max_readings:
         thin(db, dropped, floor=floor, pending=pending - dropped.count)
-    excess = pending - dropped.count - limits.max_readings
+    excess = min(pending - limits.max_readings, most) - dropped.count
     if excess > 0:
         too_many(db, dropped, floor=floor, excess=excess)
     return dropped
 
 
-def too_old(db: sqlite3.Connection, dropped: Dropped, *, floor: int, before: int) -> None:
+def too_old(db: sqlite3.Connection, dropped: Dropped, *, floor: int, before: int, most: int = ALL) -> None:
     """Delete the readings stamped before that UTC second. One index look when there are none."""
     oldest = db.execute(
         f"SELECT seconds, boot FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1", {"floor": floor}
     ).fetchone()
     if oldest is not None and not oldest[1] and oldest[0] < before:
-        _delete(db, dropped, "boot = 0 AND seconds < :before", {"floor": floor, "before": before})
+        old = "boot = 0 AND seconds < :before"
+        some = f"SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} AND {old} ORDER BY seq LIMIT :most)"
+        _delete(db, dropped, f"{old} AND seq <= ({some})", {"floor": floor, "before": before, "most": most})
 
 
 def too_many(db: sqlite3.Connection, dropped: Dropped, *, floor: int, excess: int) -> None:

@@ -25,7 +25,8 @@ def write(
     """Commit; raises SpoolError and changes nothing.
 
     Numbers below `claim` are taken from then on, also after a power cut. Without the `ring` of past readings its
-    oldest make room instead; the `last` commit takes all of its tail along. At `most` so many rows go in.
+    oldest make room instead; the `last` commit takes all of its tail along. At `most` so many rows go in, and as many
+    that are beyond the limits go.
     """
     departed = shelf.departed
     rows = shelf.memory.rows[:most]
@@ -45,9 +46,12 @@ def write(
             past.store(db, tail.full, room_bytes=past.room(limits.max_readings))
         table.delete(db, floor=departed.floor, settled=departed.above)
         shelf.again.delete_left(db)
-        went = bounds.keep(db, limits, floor=departed.floor, pending=shelf.pending, utc=utc)
+        went = bounds.keep(db, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most or bounds.ALL)
         gaps.write(db, joined([*shelf.gaps, *went.gaps]))
-        held = table.totals(db, floor=departed.floor)[1] if went.count and shelf.held else shelf.held
+        held = shelf.held
+        if went.count and held:  # of what is still to come in further pieces, too
+            waiting = sum(row.boot != 0 for row in shelf.memory.rows[len(rows) :])
+            held = table.totals(db, floor=departed.floor)[1] + waiting
         state = shelf.state_with(went.count, next_seq=claim)
         table.write_state(db, state)
     shelf.state, shelf.held, shelf.gaps = state, held, []
@@ -76,8 +80,9 @@ def write_in_pieces(shelf: Shelf, limits: Limits, *, claim: int, utc: float | No
         _forget(shelf, floor=floor, settled=())
     more = True
     while more:
+        before = shelf.pending
         write(shelf, replace(limits, thin=False), claim=claim, utc=utc, ring=False, most=PIECE)
-        more = bool(shelf.memory.rows)
+        more = bool(shelf.memory.rows) or limits.max_readings < shelf.pending < before
 
 
 def _forget(shelf: Shelf, *, floor: int, settled: Sequence[int]) -> None:
