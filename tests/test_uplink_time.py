@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from world.identities import authority
-from world.server import Server, Step, answer, drip, hang, raw, serving
+from world.server import Step, answer, drip, hang, serving
 
 from agent.delivery import Answer, Verdict
 from agent.uplink import Target, Uplink
@@ -179,45 +179,3 @@ def test_a_connection_lost_before_the_handshake_is_closed_and_nothing_leaves_in_
         peer.close()
         with pytest.raises(ConnectionResetError, match="before the TLS handshake"):
             context.wrap_socket(sock)
-
-
-def tunnel(server: Server, requests: list[bytes]) -> Step:
-    """A proxy that knows CONNECT only."""
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-
-    def step(sock: socket.socket, _: Server) -> bool:
-        requests.append(sock.recv(65536))
-        with socket.create_connection(("127.0.0.1", server.port)) as onward:
-            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=pump, args=(onward, sock), daemon=True)
-            back.start()
-            pump(sock, onward)
-        return False
-
-    return step
-
-
-def test_a_proxy_is_used_and_sees_only_the_tunnel(tmp_path: Path) -> None:
-    requests: list[bytes] = []
-    with (
-        serving(tmp_path, answer(201), names=["shield.example.com"]) as server,
-        serving(tmp_path, before_tls=tunnel(server, requests)) as proxy,
-    ):
-        line = uplink(f"https://shield.example.com:{server.port}/temps", proxy=f"http://u:p@127.0.0.1:{proxy.port}")
-        verdicts = [line.post(BODY, key="k").verdict for _ in range(3)]
-        line.close()
-    assert verdicts == [Verdict.ACK] * 3
-    [connect] = requests
-    assert connect.startswith(f"CONNECT shield.example.com:{server.port} HTTP/1".encode())
-    assert b"\r\nproxy-authorization: basic dtpw\r\n" in connect.lower()
-    assert "proxy-authorization" not in server.seen[0].headers
-
-
-def test_a_proxy_that_refuses_is_tried_again(tmp_path: Path) -> None:
-    with serving(tmp_path, before_tls=raw(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
-        got, _ = timed(uplink("https://shield.example.com/temps", proxy=f"http://127.0.0.1:{proxy.port}"))
-    assert (got.verdict, got.ambiguous) == (Verdict.RETRY, False)

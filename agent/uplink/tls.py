@@ -85,7 +85,8 @@ class Context(ssl.SSLContext):
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         # urllib3 1.26 names none when the host is an address; of a str Python would load the tables of IDNA, 0.4 MiB
-        kwargs["server_hostname"] = (kwargs.get("server_hostname") or self.host).encode("ascii")
+        name = kwargs.get("server_hostname") or self.host  # by way of a proxy 1.26 leaves brackets and the last dot
+        kwargs["server_hostname"] = name.strip("[]").rstrip(".").encode("ascii")
         return super().wrap_socket(*args, **kwargs)
 
 
@@ -110,7 +111,7 @@ class Connection(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         try:
-            return cast("Context", self.ssl_context).deadline.connect(self._dns_host, self.port)
+            return cast("Context", self.ssl_context).deadline.connect(self._dns_host.strip("[]"), self.port)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, str(error) or "timed out") from error
         except OSError as error:
