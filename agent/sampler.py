@@ -134,6 +134,11 @@ class Sampler:
             self._note(each)
         return taken
 
+    def finish(self, *, patience: float) -> None:
+        """Wait for the reads under way, that many seconds at most; what was prepared for later is not begun."""
+        self._lanes.forget()
+        self._lanes.read({}, set(self._under_way.values()), self._monotonic() + patience)
+
     def close(self) -> None:
         """Let the threads end; one that hangs in the kernel ends with the process."""
         self._lanes.close()
@@ -162,11 +167,10 @@ class Sampler:
     def _break_down(self, probe: Probe, fault: BaseException) -> Taken:
         """The traceback goes to the journal, once until it reads again or fails otherwise."""
         name, driver = probe.config.name, probe.config.driver
-        before = self.health[name].error
+        before, why = self.health[name].error, f"the driver of {driver!r} broke down"
         if before is None or before.reason != "broken":
             log.error("driver broke down", extra={"SENSOR": name, "DRIVER": driver}, exc_info=fault)
-        hint = "journalctl -u sensor-agent; report the traceback"
-        return self._failed(name, Unreadable("broken", f"the driver of {driver!r} broke down", hint=hint))
+        return self._failed(name, Unreadable("broken", why, hint="journalctl -u sensor-agent; report it"))
 
     def _failed(self, name: str, error: SensorError) -> Taken:
         return Taken(name, self._clock.stamp(), error=error)

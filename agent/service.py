@@ -114,7 +114,7 @@ class Service:
         parts = self._parts
         while not self._stop.is_set():
             if parts is not self._parts:
-                parts.ticks.collect()
+                parts.ticks.finish()  # no bus is read twice at once
                 parts = self._parts
             if parts.ticks.next_look > time.monotonic():
                 part.rest(parts.ticks.next_look)
@@ -158,10 +158,9 @@ class Service:
         self._notifier.reloading()
         new = self._reload(self._parts)
         if new is not None:
-            old, self._parts = self._parts, new
+            self._parts = new
             self._spool.limits = new.limits
             self._flush.replan(new.plan)
-            old.ticks.sampler.close()
             for part in (self._sampler, self._uplink):
                 part.wake.set()
         self._notifier.ready()
@@ -170,6 +169,7 @@ class Service:
         """Within a second, whatever the threads are doing: what was committed is safe, the rest is committed now."""
         self._notifier.stopping()
         self._stop.set()
+        self._parts.ticks.sampler.close()  # a tick that waits for a slow bus is spooled as far as it is read
         for part in (self._sampler, self._uplink):
             part.wake.set()
         self._uplink.join(STOP_SECONDS if self._flush.stop() else 0.0)

@@ -7,6 +7,7 @@ from typing import Final
 from agent.clock import Clock
 from agent.errors import SpoolError
 from agent.ledger import Gap, Watch
+from agent.measurement import RETRY_SECONDS
 from agent.quality import Reported, worth_reporting
 from agent.reading import Reading, milli, stamped_after
 from agent.sampler import TICK_SECONDS, Probe, Sampler, Taken
@@ -94,6 +95,12 @@ class Ticks:
         """Spool what has been read since the last tick: there is to be no other one."""
         if taken := self.sampler.collect():
             self._spool_all(taken)
+
+    def finish(self) -> None:
+        """Spool what is being read, too, and let the threads end; what was prepared and has not begun is not read."""
+        self.sampler.finish(patience=RETRY_SECONDS)
+        self.collect()
+        self.sampler.close()
 
     def _after(self, place: int, now: float) -> float:
         """When that sensor is due next: on the grid that passes through its phase, from a point before the start on."""

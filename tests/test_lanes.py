@@ -241,3 +241,20 @@ def test_closed_lanes_let_their_threads_end(reads: Reads) -> None:
     for thread in made:
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_who_waits_is_told_by_the_last_bus_that_does_not_hang(reads: Reads) -> None:
+    now = [0.0]
+    lanes = Lanes(reads, lambda work, _: work, monotonic=lambda: now[0], hang_seconds=10.0)
+    reads.hang("a", "b")
+    lanes.read({"hung": ["a"]}, (), 0.0)
+    assert reads.entered["a"].wait(5)
+    now[0] = 100.0
+    tick = threading.Thread(target=lambda: lanes.read({"late": ["b"]}, ("hung", "late"), 1e6))
+    tick.start()
+    threading.Timer(0.5, reads.let_go["b"].set).start()  # once it only waits for the bell
+    tick.join(5)
+    assert not tick.is_alive()
+    assert list(lanes.finished) == ["B"]
+    reads.let_go["a"].set()
+    lanes.close()

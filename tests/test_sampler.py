@@ -332,6 +332,33 @@ def test_fast_buses_share_one_thread_however_many_ticks(sampler_of: Callable[...
     assert len(threads() - before) == 1
 
 
+def test_a_sampler_that_is_closed_in_a_tick_gives_what_has_been_read(sampler_of: Callable[..., Sampler]) -> None:
+    hung = Blocking(1.0, bus="hung")
+    probes = [probe("hung", hung), probe("well", Scripted(2.0, bus="well"))]
+    sampler = sampler_of(probes)
+    given: list[Taken] = []
+    tick = threading.Thread(target=lambda: given.extend(sampler.tick(probes)))
+    tick.start()
+    threading.Timer(0.5, sampler.close).start()  # once it only waits for the bell
+    tick.join(5)
+    assert not tick.is_alive()
+    hung.let_go.set()
+    assert names(given) == ["well"]
+
+
+def test_who_finishes_waits_for_what_is_being_read_and_begins_nothing_else(sampler_of: Callable[..., Sampler]) -> None:
+    early = Blocking(1.0, bus="early")
+    probes = [probe("early", early), probe("later", Scripted(2.0, bus="early"))]
+    sampler = sampler_of(probes)
+    now = time.monotonic()
+    sampler.prepare(probes[:1], now, now + 60)
+    assert early.entered.wait(5)
+    sampler.prepare(probes[1:], now + 60, now + 120)
+    threading.Timer(0.05, early.let_go.set).start()
+    sampler.finish(patience=10)
+    assert names(sampler.collect()) == ["early"]
+
+
 def test_closed_sampler_lets_its_threads_end(sampler_of: Callable[..., Sampler]) -> None:
     before = threads()
     probes = [probe("s", Scripted(1.0, bus="ending"))]

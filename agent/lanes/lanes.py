@@ -51,7 +51,7 @@ class Lanes(Generic[Work, Result]):
             on_its_way = any(reader.until <= at for reader in self._idle)
         if not on_its_way:  # the first time, and after an overrun
             self._call(1)
-        return seconds + GRACE_SECONDS
+        return min(seconds, TURN_SECONDS) + GRACE_SECONDS  # what takes longer is waited for there
 
     def read(self, works: Mapping[str, Sequence[Work]], buses: Collection[str], deadline: float) -> None:
         """Have each bus read its work, after what it still has, and wait for these buses: until all are through, or the
@@ -67,6 +67,11 @@ class Lanes(Generic[Work, Result]):
                 self._bell.get()
         self._wait(deadline, threads_for(expected, turn), min(expected + GRACE_SECONDS, turn))
 
+    def forget(self) -> None:
+        """What was prepared and has not begun is not read."""
+        with self._lock:
+            self._ahead, self._ahead_at = {}, FOREVER
+
     def hangs(self, bus: str) -> bool:
         """Whether the read under way there is overdue."""
         now = self.monotonic()
@@ -75,7 +80,8 @@ class Lanes(Generic[Work, Result]):
     def close(self) -> None:
         """Let the threads end; one that hangs in the kernel ends with the process."""
         with self._lock:
-            self._closed = True
+            self._closed, self._awaited = True, set()
+            self._bell.put(None)  # whoever waits goes with what is there
             for reader in self._readers:
                 reader.orders.put(END)
 
@@ -115,9 +121,10 @@ class Lanes(Generic[Work, Result]):
                 self._idle.append(reader)
             if lane is not None:
                 lane.free, lane.took = True, now - lane.turned
-                if self._awaited == {lane}:
-                    self._bell.put(None)
-                self._awaited.discard(lane)
+                if lane in self._awaited:
+                    self._awaited.discard(lane)  # before the bell: who hears it looks at once
+                    if all(other.hangs_at(now, self._hang_seconds) <= now for other in self._awaited):
+                        self._bell.put(None)
             return following
 
     def _begin(self, works: Mapping[str, Sequence[Work]]) -> float:
