@@ -113,11 +113,11 @@ def test_check_says_when_the_shield_asks_for_no_certificate(enrolled: Rig) -> No
 
 
 def test_check_offline_asks_nobody(enrolled: Rig) -> None:
-    before = len((enrolled.directory / "shield/requests.jsonl").read_text().splitlines())
+    before = enrolled.requests()
     done = enrolled.run("check", "--offline")
     assert done.returncode == 0
     assert "shield" not in done.stdout.split()
-    assert len((enrolled.directory / "shield/requests.jsonl").read_text().splitlines()) == before
+    assert enrolled.requests() == before
 
 
 def test_mistakes_of_the_configuration_are_all_told_and_nothing_is_touched(rig: Rig) -> None:

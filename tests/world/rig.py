@@ -147,11 +147,14 @@ class Rig:
         """The line's state in the status file, or nothing."""
         return str(self.status().get("uplink", {}).get("state", ""))
 
+    def requests(self) -> list[dict[str, Any]]:
+        """What the shield was asked."""
+        file = self.directory / "shield/requests.jsonl"
+        return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
+
     def stored(self) -> list[dict[str, Any]]:
         """The requests whose readings the shield stored."""
-        file = self.directory / "shield/requests.jsonl"
-        rows = map(json.loads, file.read_text().splitlines()) if file.exists() else ()
-        return [row for row in rows if row["stored"]]
+        return [row for row in self.requests() if row["stored"]]
 
     def bodies(self) -> list[dict[str, Any]]:
         """The readings that the shield stored, in order."""
