@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from world.disk import Disk
 from world.readings import spool_in
+
+from agent.spool.watermark import Watermark
 
 APPENDING = """
 import sys
@@ -28,6 +31,28 @@ while pending := spool.head(16):
     for spooled in pending:
         print(spooled.seq, flush=True)  # the shield has it now
         spool.ack(spooled.seq)
+"""
+
+REFUSED = """
+import signal, sys
+from itertools import count
+from pathlib import Path
+from world.disk import Disk
+from world.readings import readings, spool_in
+from agent.spool import Limits
+disk = Disk(Path(sys.argv[1]))
+spool = spool_in(disk.path, Limits(max_readings=50), watermark=disk.path.parent / "watermark")
+spool.limits = Limits()
+disk.fill()
+for number in count(step=200):
+    if spool.counts().trouble:
+        break
+    spool.append(readings(*range(number, number + 200)))
+*before, last = spool.head(100_000)
+for spooled in before:
+    spool.ack(spooled.seq)
+print(last.seq, flush=True)  # the shield has it, too, and its answer is on its way
+signal.pause()
 """
 
 
@@ -75,3 +100,34 @@ def test_readings_taken_after_a_kill_are_not_mistaken_for_delivered_ones(tmp_pat
     with spool_in(tmp_path, watermark=tmp_path / "watermark") as spool:
         spool.append(readings(1000))
         assert spool.head()[-1].reading == readings(1000)[0]
+
+
+def test_a_number_sent_while_the_disk_refused_is_not_given_again_after_a_kill(disk: Disk) -> None:
+    from world.readings import readings
+
+    (sent,) = run_and_kill(REFUSED, disk.path, after_lines=1)
+    disk.free()
+    with spool_in(disk.path, watermark=disk.path.parent / "watermark") as spool:
+        spool.append(readings(200_000))
+        assert [spooled.reading for spooled in spool.head()] == readings(200_000)
+        assert spool.head()[0].seq > int(sent)
+
+
+def test_readings_taken_before_the_file_opens_are_not_mistaken_for_delivered_ones(disk: Disk) -> None:
+    from world.readings import readings
+
+    watermark = disk.path.parent / "watermark"
+    with spool_in(disk.path) as spool, spool.shelf() as shelf:
+        left = Watermark(watermark, shelf.state.spool_id)
+    left.write(1 << 42)  # as a process does that was killed while the disk refused
+    left.close()
+    disk.remount("ro")
+    with spool_in(disk.path, watermark=watermark) as spool:
+        is_new = spool.newcomers()
+        spool.append(readings(1))
+        disk.remount("rw")
+        spool.append(readings(2))
+        assert [spooled.reading for spooled in spool.head()] == readings(1, 2)
+        assert [spooled.reading for spooled in spool.latest()] == readings(2)
+        assert all(is_new(spooled) for spooled in spool.head())
+        assert (spool.counts().pending, spool.counts().trouble) == (2, "")

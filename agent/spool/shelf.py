@@ -3,6 +3,7 @@
 Not locked: the queue does that.
 """
 
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -17,6 +18,7 @@ from agent.spool import gaps, salvage, table
 from agent.spool.again import Again
 from agent.spool.block import Tail
 from agent.spool.connection import Connection
+from agent.spool.damage import ADRIFT
 from agent.spool.departed import Departed
 from agent.spool.memory import Memory
 from agent.spool.row import Row
@@ -55,9 +57,14 @@ class Shelf:
             self.departed.belongs_to(state.spool_id, anew=not self.ranges)
         self.dropped += state.dropped - self.state.dropped
         self.last_seconds = self.before_held = max(self.last_seconds, state.last_seconds)
+        first = max(state.next_seq, self.departed.floor + 1)
         if self.began is None:
-            self.began = max(state.next_seq, self.departed.floor + 1), state.last_seconds
-        self.next_seq = max(self.next_seq, state.next_seq, self.departed.floor + 1)
+            self.began = first, state.last_seconds
+            if first > state.next_seq:  # what left from the memory alone may have had others beyond it, sent as well
+                first += ADRIFT + secrets.randbelow(ADRIFT)
+                if any(self.departed.has(row.seq) for row in self.memory.rows):  # numbered before that was known
+                    first = self.memory.renumber(len(self.memory.rows), first)
+        self.next_seq = max(self.next_seq, first)
         self.state = state
         self.departed.hide()
         known, self.boots, self.sensors = self.boots, table.boots(db), table.sensors(db)
