@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from world.disk import Disk
-from world.readings import START, readings, spool_in
+from world.readings import START, reading, readings, spool_in
 
 from agent.reading import Reading
 from agent.spool import Limits, Spool
@@ -142,6 +142,20 @@ def test_a_limit_made_smaller_on_a_full_disk_is_kept(disk: Disk, tmp_path: Path)
         spool.append(readings(20_000))
         assert (spool.counts().trouble, spool.counts().dropped) == ("", 18_501)
         assert in_the_file(disk.path, tmp_path) == 1500
+
+
+def test_a_limit_made_smaller_frees_a_file_that_is_used_up(disk: Disk, tmp_path: Path) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        spool.limits = Limits(max_readings=1500)
+        spool.append(readings(200_000))
+        assert (spool.counts().trouble, in_the_file(disk.path, tmp_path)) == ("", 1500)
+
+
+def test_readings_past_their_age_free_a_file_that_is_used_up(disk: Disk) -> None:
+    with beyond_the_preallocated(disk) as spool:
+        later = reading(200_000)
+        spool.append([later], utc=later.unix_seconds + Limits().max_age_seconds)
+        assert spool.counts().trouble == ""
 
 
 def test_a_backlog_past_its_age_leaves_a_full_disk_by_and_by(disk: Disk) -> None:

@@ -29,21 +29,27 @@ class Dropped:
 
 
 def keep(
-    db: sqlite3.Connection, limits: Limits, *, floor: int, pending: int, utc: float | None, most: int = ALL
-) -> Dropped:
+    db: sqlite3.Connection,
+    dropped: Dropped,
+    limits: Limits,
+    *,
+    floor: int,
+    pending: int,
+    utc: float | None,
+    most: int = ALL,
+) -> None:
     """Delete what lies beyond the limits, of `pending` readings above the floor, `most` of them unless thinned.
 
-    The age limit needs `utc`, the current second.
+    What is `dropped` already is of both. The age limit needs `utc`, the current second.
     """
-    dropped = Dropped()
     if utc is not None:
-        too_old(db, dropped, floor=floor, before=int(utc - limits.max_age_seconds), most=most)
+        before = int(utc - limits.max_age_seconds)
+        too_old(db, dropped, floor=floor, before=before, most=most - dropped.count)
     if limits.thin and pending - dropped.count > limits.max_readings:
         thin(db, dropped, floor=floor, pending=pending - dropped.count)
     excess = min(pending - limits.max_readings, most) - dropped.count
     if excess > 0:
         too_many(db, dropped, floor=floor, excess=excess)
-    return dropped
 
 
 def too_old(db: sqlite3.Connection, dropped: Dropped, *, floor: int, before: int, most: int = ALL) -> None:

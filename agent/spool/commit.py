@@ -1,6 +1,7 @@
 """The commit by which the file knows what the memory does: new rows in, what has left out, bounds kept."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from agent.ledger import joined
@@ -38,15 +39,20 @@ def write(
         left = past.leaving(db, floor=departed.floor, settled=departed.above)
         tail = shelf.tail.after(left, shelf.last_seconds)
         tail = tail.closed() if last else tail
+        went = bounds.Dropped()
+        keep = partial(
+            bounds.keep, db, went, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most or bounds.ALL
+        )
         if not shelf.file.roomy:  # first, for the rows need these pages
             past.give_way(db)
             table.delete(db, floor=departed.floor, settled=departed.above)
+            keep()
         table.insert(db, rows, sensor_ids=shelf.sensors, boot_ids=shelf.boots)
         if ring:
             past.store(db, tail.full, room_bytes=past.room(limits.max_readings))
         table.delete(db, floor=departed.floor, settled=departed.above)
         shelf.again.delete_left(db)
-        went = bounds.keep(db, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most or bounds.ALL)
+        keep()
         gaps.write(db, joined([*shelf.gaps, *went.gaps]))
         held = shelf.held
         if went.count and held:  # of what is still to come in further pieces, too
