@@ -74,6 +74,24 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
                 "https://h:0/",
                 "https://:443/",
                 "https://h:x/",
+                "https://h:000443/",
+                "https://[::1]x/t",
+                "https://[1.2]/",
+                "https://[v1.x]/",
+                "https://☃.example/",
+                "https://ⓔxample.com/",
+                "https://a。b/",
+                "https://kühl_raum.example/",
+                "https://-kühl.example/",
+                "https://kü--hl.example/",
+                "https://\xad/",
+                "https://\x80/",
+                f"https://{60 * 'ü'}.example/",
+                f"https://{64 * 'a'}.example/",
+                "https://a..example/",
+                "https://.example/",
+                "https://h\\\\st/",
+                "https://h\\u007fst/",
             )
         ),
         ("[uplink]\nurl = 3\n", "uplink.url: must be a string (got 3)"),
@@ -91,6 +109,15 @@ def test_a_window_is_read_as_seconds(tmp_path: Path) -> None:
         (URL + 'temperature_as = "text"\n', 'uplink.temperature_as: must be "string" or "number" (got \'text\')'),
         (URL + 'proxy = "socks5://x"\n', "uplink.proxy: must be an http:// URL"),
         (URL + 'proxy = "http://x:99999"\n', "uplink.proxy: must have a host name or address"),
+        (URL + 'proxy = "http://[::1]x:9"\n', "uplink.proxy: must have a host name or address"),
+        (URL + 'proxy = "http://a%zz:9"\n', "uplink.proxy: must have a host name or address"),
+        *(
+            (
+                f"{URL}proxy = 'http://{login}@h:9'\n",
+                "uplink.proxy: must have a user and a password of Latin-1 characters",
+            )
+            for login in ("€:p", "u:%E2%82%AC", "u:%FF", "u:p\\q")
+        ),
         (URL + '[spool]\ndurability = "60"\n', 'spool.durability: must be "strict" or a window'),
         (URL + '[spool]\npath = "spool.db"\n', "spool.path: must be an absolute path"),
         (URL + "[spool]\nmax_readings = 1.5\n", "spool.max_readings: must be a whole number (got 1.5)"),
@@ -231,6 +258,14 @@ def test_a_ca_file_is_looked_at_beside_other_mistakes(tmp_path: Path) -> None:
     assert told == ["uplink.url", "uplink.ca_file", "enroll.ca_file"]
 
 
+@pytest.mark.parametrize("password", ["s€cret", "s\\ecret", "s%FFecret"])
+def test_a_password_that_cannot_be_sent_is_not_told_either(tmp_path: Path, password: str) -> None:
+    [told] = problems(tmp_path, f"{URL}proxy = 'http://user:{password}@h:9'\n")
+    assert "user:" not in told
+    assert "cret" not in told
+    assert told.endswith("(got 'http://…@h:9')")
+
+
 @pytest.mark.parametrize("key", ["url", "proxy"])
 def test_a_password_in_a_url_is_told_to_nobody(tmp_path: Path, key: str) -> None:
     text = f'[uplink]\nurl = "https://a.example"\n{key} = "ftp://user:se/cr@et@a.example/"\n'.replace(
@@ -337,7 +372,30 @@ def test_a_name_that_is_none_is_told_and_merges_with_nothing(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize(
-    "url", ["https://[::1]:8443/t", "https://192.0.2.1/", "https://kühl.example/t?x=1", "https://h"]
+    "url",
+    [
+        "https://[::1]:8443/t",
+        "https://[::ffff:192.0.2.1]/",
+        "https://192.0.2.1/",
+        "https://h",
+        "https://h.:/",
+        "https://ex_ample-1.example/",
+        "https://kühl.example/t?x=1",
+        "https://KÜHL.example/",
+        "https://faß.example/",
+        "https://हिन्दी.example/",
+        "https://日本・語.example/",
+        "https://יו״ר.example/",
+        f"https://{'a' * 63}.example/",
+    ],
 )
 def test_a_url_with_any_kind_of_host_is_accepted(tmp_path: Path, url: str) -> None:
     assert loaded(tmp_path, f'[uplink]\nurl = "{url}"\n').uplink.url == url
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://[::1]:3128", "http://[fe80::1%25eth0]:3128/", "http://bücher.example", "http://ü:p%5C%C3%BC@x@h:9"],
+)
+def test_a_proxy_with_any_kind_of_host_is_accepted(tmp_path: Path, proxy: str) -> None:
+    assert loaded(tmp_path, f'{URL}proxy = "{proxy}"\n').uplink.proxy == proxy

@@ -1,12 +1,11 @@
 """The sections of the configuration: every key with its default, its unit and the checks its value must pass."""
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv6Address
 from typing import Final
-from urllib.parse import urlsplit
 
 from agent.config.sensors import SensorConfig
 from agent.config.tables import between, each, key, matches, one_of
+from agent.config.urls import host_and_port, login
 from agent.record import REQUIRED, dataclass, field
 
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -14,18 +13,6 @@ _PATH = matches(r"/[^\0]*", 'an absolute path, as "/var/lib/…"')
 _HTTPS = matches(r"https://[^\s/?#@%]+(/[^\s#]*)?", "an https:// URL without user, fragment or spaces")
 _WORDS = matches(r"[^\x00-\x1f\x7f]{0,64}", "at most 64 printable characters")
 NAME = matches(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?)?", "1 to 64 letters, digits, dots and hyphens")
-
-
-def _host_and_port(url: str) -> str | None:
-    """Passes URLs whose host and port can be connected to (an HTTP library raises at the others), and the empty one."""
-    try:
-        parts = urlsplit(url)
-        if parts.hostname and ":" in parts.hostname:
-            IPv6Address(parts.hostname.partition("%")[0])
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of urlsplit, of its port, of the address
-        named = False
-    return None if named or not url else "must have a host name or address, and a port of 1 to 65535 if any"
 
 
 def _not_empty(values: Sequence[object]) -> str | None:
@@ -47,7 +34,7 @@ class DeviceConfig:
 class UplinkConfig:
     """`timeout_seconds` is one deadline for the whole request, from connecting to the last byte of the answer."""
 
-    url: str = key(REQUIRED, _HTTPS, _host_and_port)
+    url: str = key(REQUIRED, _HTTPS, host_and_port)
     ca_file: str = key(CA_FILE, _PATH)
     timeout_seconds: float = key(20.0, between(0.1, 600))
     min_interval_seconds: float = key(1.05, between(0, 3600))  # Workers KV takes one write a second per key
@@ -58,7 +45,10 @@ class UplinkConfig:
     extra_fields: tuple[str, ...] = key((), each(one_of("sensor", "device", "seq")))
     accept_status: tuple[int, ...] = key((201,), each(between(200, 299)), _not_empty)
     proxy: str = key(
-        "", matches(r"(http://[^\s/?#]+/?)?", "an http:// URL (the tunnel through it is TLS), or empty"), _host_and_port
+        "",
+        matches(r"(http://[^\s/?#]+/?)?", "an http:// URL (the tunnel through it is TLS), or empty"),
+        host_and_port,
+        login,
     )
 
 
@@ -90,9 +80,9 @@ class EnrollConfig:
     """
 
     issuer: str = key("cloudflare", one_of("cloudflare", "est", "cfssl", "manual"))
-    url: str = key("https://api.cloudflare.com/client/v4", _HTTPS, _host_and_port)
+    url: str = key("https://api.cloudflare.com/client/v4", _HTTPS, host_and_port)
     zone_id: str = key("", matches(r"[0-9A-Za-z_-]{0,64}", "a zone id, or empty for a registration authority"))
-    renew_url: str = key("", matches(r"(https://[^\s/?#@%]+(/[^\s#]*)?)?", "an https:// URL, or empty"), _host_and_port)
+    renew_url: str = key("", matches(r"(https://[^\s/?#@%]+(/[^\s#]*)?)?", "an https:// URL, or empty"), host_and_port)
     profile: str = key("", matches(r"[0-9A-Za-z_.-]{0,64}", "the name of a profile of cfssl's, or empty"))
     token_file: str = key("/etc/sensor-agent/enroll-token", _PATH)
     ca_file: str = key("", matches(r"(/[^\0]*)?", "an absolute path, or empty"))

@@ -51,7 +51,7 @@ class Uplink:
         self._closed = select.poll()  # readable between two requests: the end of the connection, or nothing good
         self._last_used = monotonic()
         self._stopping = False
-        self._begin = f" {parse_url(target.url).request_uri} HTTP/1.1\r\nHost: {host_field(target.url)}\r\n{FIELDS}"
+        self._begin = ""
 
     def post(self, body: bytes, *, key: str) -> Answer:
         """The shield's answer to one reading, or what kept it from answering; never raises for the outside world.
@@ -105,6 +105,10 @@ class Uplink:
         except OSError as error:
             # plain OSError or ssl.SSLError from the certificate files; nothing has left
             return Answer(Verdict.HOLD, detail=f"certificate, key or CA file cannot be loaded: {error}"), b""
+        except (HTTPError, ValueError) as error:  # its words may hold the password
+            return Answer(
+                Verdict.MISDIRECTED, detail=f"uplink.url or uplink.proxy cannot be used: {type(error).__name__}"
+            ), b""
         deadline = self._deadline
         deadline.start(self._target.timeout_seconds)
         try:
@@ -132,7 +136,9 @@ class Uplink:
         if self._pool is None:
             host = urlsplit(self._target.url).hostname or ""
             context = tls_context(self._target.ca_file, self._deadline, host, self._pair)
-            self._pool = way(self._target.url, self._target.proxy, context)
+            url = self._target.url
+            self._begin = f" {parse_url(url).request_uri} HTTP/1.1\r\nHost: {host_field(url)}\r\n{FIELDS}"
+            self._pool = way(url, self._target.proxy, context)
         return self._pool
 
     def _connected(self, pool: Pool) -> Connection:
