@@ -276,6 +276,23 @@ def test_a_password_in_a_url_is_told_to_nobody(tmp_path: Path, key: str) -> None
     assert "(got 'ftp://…@a.example/')" in found[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[uplink]]\nproxy = "http://user:SECRET@p.example:1"\n',
+        'uplink = "https://user:SECRET@p.example"\n',
+        URL + 'proxy = ["http://user:SECRET@p.example:1"]\n',
+        URL + 'proxy = {url = "http://user:SECRET@p.example:1"}\n',
+        URL + 'proxy = "user:SECRET@p.example:1"\n',
+        URL + 'proxy = "http:/user:SECRET@p.example:1"\n',
+        URL + '[[sensors]]\nname = "a"\ndriver = "https://user:SECRET@p.example"\n',
+        URL + '[[enroll]]\ntoken = "SECRET"\n',
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_told_to_nobody(tmp_path: Path, text: str) -> None:
+    assert "SECRET" not in str(problems(tmp_path, text))
+
+
 def test_a_mistake_is_looked_for_in_the_file_that_it_is_in(tmp_path: Path) -> None:
     file = write(tmp_path, URL + "retries = 1\n" + sensor() + "[enroll.subject]\nC = 'DE'\n")
     (tmp_path / "conf.d").mkdir()

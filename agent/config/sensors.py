@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from agent.config.tables import between, key, matches, read_table
+from agent.config.tables import between, key, matches, read_table, told
 from agent.quality import slope
 from agent.record import REQUIRED, dataclass
 from agent.sensors.chips import CHIPS
@@ -59,7 +59,7 @@ class SensorConfig:
 def read_sensors(tables: Any, problems: list[str]) -> tuple[SensorConfig, ...]:
     """The sensors in the order they are written; what is wrong with them is added to `problems`."""
     if not isinstance(tables, list):
-        problems.append(f"sensors: must be [[sensors]] tables (got {tables!r})")
+        problems.append(f"sensors: must be [[sensors]] tables (got {told(tables)})")
         return ()
     sensors = []
     seen: dict[tuple[str, str], str] = {}
@@ -90,13 +90,13 @@ def _unknown_driver(driver: str, path: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(driver, DRIVERS, n=1)
-    return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {driver!r})"
+    return f"{path}.driver: unknown" + (f", did you mean {near[0]!r}?" if near else "") + f" (got {told(driver)})"
 
 
 def _misplaced_keys(driver: str, table: dict[str, Any], path: str) -> list[str]:
     allowed = _BY_DRIVER[driver]
     problems = [
-        f"{path}.{name}: driver {driver!r} takes no such key (got {table[name]!r})"
+        f"{path}.{name}: driver {driver!r} takes no such key (got {told(table[name])})"
         for name in table
         if name in _OF_ONE_DRIVER and name not in allowed
     ]

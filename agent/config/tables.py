@@ -28,7 +28,7 @@ def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | 
     `path` is where the table stands (`uplink`, `sensors[1]`); nested dataclasses are nested tables.
     """
     if not isinstance(table, Mapping):
-        problems.append(f"{path}: must be a table (got {table!r})")
+        problems.append(f"{path}: must be a table (got {told(table)})")
         return None
     before = len(problems)
     hints = typing.get_type_hints(cls)
@@ -49,14 +49,16 @@ def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | 
         if wrong is None:
             wrong = next(filter(None, (check(typed) for check in each.metadata.get("checks", ()))), None)
         if wrong is not None:
-            problems.append(f"{where}: {wrong} (got {_without_secret(value)!r})")
+            problems.append(f"{where}: {wrong} (got {told(value)})")
         values[name] = typed
     return cls(**values) if len(problems) == before else None
 
 
-def _without_secret(value: Any) -> Any:
-    """The value as it may be told: without the user and password of a URL."""
-    return re.sub(r"//.*@", "//…@", value, flags=re.DOTALL) if isinstance(value, str) else value
+def told(value: Any) -> str:
+    """The value as it may be told: no table's, nor what stands before an @, which may be a URL's user and password."""
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
+        return "a table" if isinstance(value, Mapping) else "a list of tables"
+    return re.sub(r"""(['"](?:[a-z]+://)?).*@""", r"\1…@", repr(value))
 
 
 def report_unknown(table: Mapping[str, Any], known: Collection[str], path: str, problems: list[str]) -> None:
