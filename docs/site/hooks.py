@@ -29,5 +29,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     }
     made |= {name.lower(): (ROOT / name).read_text(encoding="utf-8") for name in OF_THE_ROOT}
     for name, text in made.items():
-        files.append(File.generated(config, name, content=text.replace("](docs/", "](")))
+        content = text.replace("](docs/", "](")
+        for other in OF_THE_ROOT:
+            content = content.replace(f"]({other}", f"]({other.lower()}")
+        files.append(File.generated(config, name, content=content))
     return files
