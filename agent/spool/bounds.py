@@ -59,14 +59,12 @@ def too_old(db: sqlite3.Connection, dropped: Dropped, *, floor: int, before: int
     ).fetchone()
     if oldest is not None and not oldest[1] and oldest[0] < before:
         old = "boot = 0 AND seconds < :before"
-        some = f"SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} AND {old} ORDER BY seq LIMIT :most)"
-        _delete(db, dropped, f"{old} AND seq <= ({some})", {"floor": floor, "before": before, "most": most})
+        _delete(db, dropped, f"{old} AND {_oldest(old)}", {"floor": floor, "before": before, "most": most})
 
 
 def too_many(db: sqlite3.Connection, dropped: Dropped, *, floor: int, excess: int) -> None:
     """Delete the `excess` oldest readings."""
-    where = f"seq <= (SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT :excess))"
-    _delete(db, dropped, where, {"floor": floor, "excess": excess})
+    _delete(db, dropped, _oldest("TRUE"), {"floor": floor, "most": excess})
 
 
 def thin(db: sqlite3.Connection, dropped: Dropped, *, floor: int, pending: int) -> None:
@@ -77,6 +75,11 @@ def thin(db: sqlite3.Connection, dropped: Dropped, *, floor: int, pending: int) 
         f" (SELECT seq FROM reading WHERE {LIVE} ORDER BY seq LIMIT 1 OFFSET :half)) WHERE place % 2 = 0)"
     )
     _delete(db, dropped, where, {"floor": floor, "half": max(pending // 2 - 1, 0)})
+
+
+def _oldest(which: str) -> str:
+    """The condition of the `:most` oldest readings of those."""
+    return f"seq <= (SELECT max(seq) FROM (SELECT seq FROM reading WHERE {LIVE} AND {which} ORDER BY seq LIMIT :most))"
 
 
 def _delete(db: sqlite3.Connection, dropped: Dropped, where: str, values: dict[str, int]) -> None:

@@ -21,7 +21,7 @@ def write(
     utc: float | None,
     ring: bool = True,
     last: bool = False,
-    most: int | None = None,
+    most: int = bounds.ALL,
 ) -> None:
     """Commit; raises SpoolError and changes nothing.
 
@@ -40,9 +40,7 @@ def write(
         tail = shelf.tail.after(left, shelf.last_seconds)
         tail = tail.closed() if last else tail
         went = bounds.Dropped()
-        keep = partial(
-            bounds.keep, db, went, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most or bounds.ALL
-        )
+        keep = partial(bounds.keep, db, went, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most)
         if not shelf.file.roomy:  # first, for the rows need these pages
             past.give_way(db)
             table.delete(db, floor=departed.floor, settled=departed.above)

@@ -103,10 +103,10 @@ class Connection:
         """
         need = SPARE_PAGES + rows // PAGE_ROWS
         try:
-            disk = os.statvfs(self._directory)
+            free = store.room(self._directory)
         except OSError as error:
             raise store.refusal(self.path, error) from error
-        full = disk.f_bavail * disk.f_frsize <= 2 * need * blank.PAGE  # the WAL may grow by as much
+        full = free <= 2 * need * blank.PAGE  # the WAL may grow by as much
         if full is not self._capped:  # no page beyond those that it has
             self.ask(lambda db: db.execute(f"PRAGMA max_page_count={1 if full else MOST_PAGES}").fetchone())
             self._capped = full

@@ -110,7 +110,7 @@ def connect(path: Path) -> sqlite3.Connection:
         kept_wal(path).unlink(missing_ok=True)
         wal = Path(f"{path}-wal")
         small = not wal.exists() or wal.stat().st_size < WAL_BYTES
-        if small and _room(path.parent) > 4 * WAL_BYTES:  # the file may grow by as much
+        if small and room(path.parent) > 4 * WAL_BYTES:  # the file may grow by as much
             blank.grow(db, WAL_BYTES)
         migrate(db)
     except BaseException:
@@ -147,7 +147,7 @@ def kept_wal(path: Path) -> Path:
     return path.with_name(path.name + "-wal.kept")
 
 
-def _room(directory: Path) -> int:
-    """Free bytes there; not by shutil, which brings bz2 and lzma: 0.5 MiB."""
+def room(directory: Path | str) -> int:
+    """Free bytes there; raises OSError. Not by shutil, which brings bz2 and lzma: 0.5 MiB."""
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize
