@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from agent import __version__, journal
 from agent.errors import AgentError, ConfigError
@@ -97,16 +97,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout:  # None where it was closed
                 sys.stdout.flush()  # here: at the interpreter's end it would be told as a fault
     except BrokenPipeError:  # the reader of our answer has gone; nobody is left to tell
-        nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            os.dup2(nowhere, stream.fileno())  # takes what is still in the buffers
+            _lead_nowhere(stream)
         return 141  # 128 + SIGPIPE, as a shell has it
     except OSError as error:
         if error.errno not in FULL or error.filename is not None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is still in the buffer
+        _lead_nowhere(sys.stdout)
         sys.stderr.write(f"sensor-agent: the answer cannot be written: {error.strerror}\n  next: df\n")
         return 73
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """What is still in its buffer cannot be written: the interpreter would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_streams() -> None:

@@ -134,9 +134,8 @@ class Uplink:
     def _way(self) -> Pool:
         """How to connect; kept with its context, so that a new connection costs one handshake, and not 30 ms more."""
         if self._pool is None:
-            host = urlsplit(self._target.url).hostname or ""
-            context = tls_context(self._target.ca_file, self._deadline, host, self._pair)
             url = self._target.url
+            context = tls_context(self._target.ca_file, self._deadline, urlsplit(url).hostname or "", self._pair)
             self._begin = f" {parse_url(url).request_uri} HTTP/1.1\r\nHost: {host_field(url)}\r\n{FIELDS}"
             self._pool = way(url, self._target.proxy, context)
         return self._pool
