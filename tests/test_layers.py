@@ -24,6 +24,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
         *("schedule", "backlog", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),
         *("trend", "chart"),
     ),
+    ("stand_ins",),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
         *("journal", "notify", "clock", "device", "lanes", "part", "control"),

@@ -15,9 +15,10 @@ def __getattr__(name: str) -> Any:
     """`Uplink`, imported when first asked for: it brings urllib3 and ssl, a fifth of the daemon's memory and start."""
     if name != "Uplink":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from agent.uplink.stand_ins import stand_ins
+    from agent.stand_ins import standing_in
+    from agent.uplink.stand_ins import metadata
 
-    with stand_ins():
+    with standing_in(metadata()):
         from agent.uplink.post import Uplink
     globals()["Uplink"] = Uplink
     return Uplink

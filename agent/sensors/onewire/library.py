@@ -3,13 +3,12 @@
 import functools
 import importlib
 import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+from agent.stand_ins import standing_in
 
 DEVICES: Final = Path("sys/bus/w1/devices")
 SWITCH_ON: Final = (
@@ -26,27 +25,15 @@ class _Subprocess(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
-@contextmanager
-def _without_the_unused() -> Iterator[None]:
-    """Within it w1thermsensor may be imported; afterwards everyone gets its calibration, which is done here by our own.
+def _calibration() -> ModuleType:
+    """In the place of the library's own, which our own does without; what it has is named in annotations alone.
 
     It is all that needs `dataclasses`, which brings `inspect`: half of the library's import, and 1.3 MiB; subprocess is
     another 0.2.
     """
-    if "w1thermsensor" in sys.modules:
-        yield
-        return
-    nothing: Any = ModuleType(CALIBRATION)
-    nothing.CalibrationData = object  # the name stands in annotations
-    placed: dict[str, Any] = {CALIBRATION: nothing}
-    if "subprocess" not in sys.modules:
-        placed["subprocess"] = _Subprocess("subprocess")
-    sys.modules.update(placed)
-    try:
-        yield
-    finally:
-        for name in placed:
-            del sys.modules[name]
+    made: Any = ModuleType(CALIBRATION)
+    made.CalibrationData = object
+    return made  # type: ignore[no-any-return]
 
 
 @functools.cache
@@ -56,7 +43,7 @@ def _library(devices: Path) -> Any:
     Without the variable its import runs modprobe twice and waits a second on a board without a bus (2.3.0).
     """
     os.environ["W1THERMSENSOR_NO_KERNEL_MODULE"] = "1"
-    with _IMPORTING, _without_the_unused():
+    with _IMPORTING, standing_in(_calibration(), _Subprocess("subprocess")):
         from w1thermsensor import W1ThermSensor
 
     class Here(W1ThermSensor):  # type: ignore[misc]
