@@ -11,11 +11,11 @@ import threading
 from typing import Final
 
 from agent.devshield.authority import Authority
+from agent.devshield.exchange import Outcome, Request
 from agent.devshield.faults import Faults, instead, is_kind, read_lists, spoil
 from agent.devshield.reply import JSON, Reply, failure
 from agent.devshield.request_target import path_and_query
 from agent.devshield.routes import Route, Routes
-from agent.devshield.server import Outcome, Request
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_api import ZoneApi
 from agent.errors import ConfigError

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.devshield import extended_query, javascript
+from agent.devshield.exchange import Request
 from agent.devshield.extended_reading import NAME_LETTERS, about_key, complaint, parse
 from agent.devshield.known_keys import KnownKeys
 from agent.devshield.readings import Readings
 from agent.devshield.reply import HTML, JSON, TEXT, Reply
 from agent.devshield.request_target import path_and_query
-from agent.devshield.server import Request
 
 BATCH: Final = 500  # items
 BODY_BYTES: Final = 1 << 20  # after decompression

@@ -18,13 +18,14 @@ from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi
 from agent.devshield.edge import Rule, Tls, make_door, pyopenssl_installed
+from agent.devshield.exchange import Application
 from agent.devshield.extended_api import ExtendedApi
 from agent.devshield.faults import Faults, Side, parse_option
 from agent.devshield.issued import Issued
 from agent.devshield.known_keys import KnownKeys
 from agent.devshield.readings import Readings
 from agent.devshield.request_log import RequestLog
-from agent.devshield.server import Application, HttpServer
+from agent.devshield.server import HttpServer
 from agent.devshield.shield_port import ShieldPort
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_api import ZoneApi

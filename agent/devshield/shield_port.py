@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.devshield.edge import Rule, admits, block_page
+from agent.devshield.exchange import Outcome, Request
 from agent.devshield.extended_api import ExtendedApi, Handled
 from agent.devshield.faults import Fault, Faults, instead, is_kind
 from agent.devshield.issued import Issued
@@ -14,7 +15,6 @@ from agent.devshield.readings import Readings
 from agent.devshield.reply import Reply
 from agent.devshield.request_json import is_deep
 from agent.devshield.request_log import RequestLog
-from agent.devshield.server import Outcome, Request
 from agent.devshield.worker import listing, post, thrown
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from world.visitors import Pair, ask, connect
 
 from agent.devshield.edge import Link, Visitor
+from agent.devshield.exchange import Outcome, Request
 from agent.devshield.reply import TEXT, Reply
-from agent.devshield.server import HttpServer, Outcome, Request
+from agent.devshield.server import HttpServer
 from agent.devshield.shield import Shield
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))

@@ -22,6 +22,7 @@ from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import Authority
 from agent.devshield.certificates_api import ZONE_ID, CertificatesApi
 from agent.devshield.edge import SUCCESS, Visitor
+from agent.devshield.exchange import Request
 from agent.devshield.extended_api import ExtendedApi
 from agent.devshield.faults import Faults
 from agent.devshield.issued import Issued
@@ -32,7 +33,6 @@ from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import Policy
 from agent.devshield.registration.signers import CaSigner
 from agent.devshield.request_log import RequestLog
-from agent.devshield.server import Request
 from agent.devshield.shield_port import ShieldPort
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_api import PHASE, ZoneApi

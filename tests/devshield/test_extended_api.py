@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from world.visitors import Pair, ask, connect
 
 from agent.devshield.edge import SUCCESS, Visitor
+from agent.devshield.exchange import Request
 from agent.devshield.extended_api import BATCH, BODY_BYTES, ExtendedApi, Handled
 from agent.devshield.known_keys import KnownKeys
 from agent.devshield.readings import Readings
-from agent.devshield.server import Request
 from agent.devshield.shield import Setup, Shield
 
 ONE, OTHER = "11" * 32, "22" * 32

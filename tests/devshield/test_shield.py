@@ -15,9 +15,9 @@ from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import Authority
 from agent.devshield.certificates_api import CertificatesApi
 from agent.devshield.edge import Visitor
+from agent.devshield.exchange import Request
 from agent.devshield.faults import Faults
 from agent.devshield.issued import Issued
-from agent.devshield.server import Request
 from agent.devshield.shield import Setup, Shield
 from agent.devshield.tokens import Tokens
 from agent.devshield.zone_api import ZoneApi

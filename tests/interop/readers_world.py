@@ -25,9 +25,10 @@ from world.visitors import Pair, ask, connect, pair
 from agent.certificate import parse
 from agent.devshield.authority import Authority
 from agent.devshield.edge import make_door
+from agent.devshield.exchange import Outcome, Request
 from agent.devshield.extended_api import PAGE
 from agent.devshield.reply import HTML, Reply
-from agent.devshield.server import HttpServer, Outcome, Request
+from agent.devshield.server import HttpServer
 from agent.devshield.shield import Setup, Shield
 from agent.devshield.worker import listing
 

@@ -18,6 +18,7 @@ from cryptography import x509
 
 from agent.certificate import parse
 from agent.devshield import request_json
+from agent.devshield.exchange import Request
 from agent.devshield.registration.admission import Application, Forbidden, admit
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import NotAllowed, Policy, examine, key_of
@@ -26,7 +27,6 @@ from agent.devshield.registration.signers import Signed, Signer
 from agent.devshield.reply import Reply, envelope, failure
 from agent.devshield.request_target import path_and_query
 from agent.devshield.routes import Routes
-from agent.devshield.server import Request
 from agent.errors import AgentError, TryLater, UnusableAnswer
 
 log = logging.getLogger(__name__)

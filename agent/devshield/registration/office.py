@@ -20,11 +20,12 @@ from typing import Any, BinaryIO, Final, Self, cast
 
 from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.edge import SUCCESS, Link, Visitor
+from agent.devshield.exchange import Outcome, Request
 from agent.devshield.registration.desk import Desk
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import Policy
 from agent.devshield.registration.signers import CaSigner, Signer, ZoneSigner
-from agent.devshield.server import HttpServer, Outcome, Request
+from agent.devshield.server import HttpServer
 from agent.devshield.zone_client import ZoneClient
 from agent.errors import ConfigError
 
