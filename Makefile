@@ -31,10 +31,12 @@ soak: $(READY) ## ten hours of ticks in twelve minutes, with faults: memory, fil
 instructions: ## of imports, a start, a tick and a delivery, against tests/bench/instructions.json; WRITE=1 writes it anew
 	@WRITE=$(WRITE) bash .ci/run instructions
 
-peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client; needs golang-cfssl and strongswan-pki
+peers: $(READY) ## enrollment against cfssl, and strongSwan's EST client
+	@.ci/packages golang-cfssl strongswan-pki libstrongswan-standard-plugins openssl
 	@$(VENV)/bin/pytest tests/peers/peers_*.py
 
-tpm: $(READY) ## a key in a TPM that swtpm plays; needs swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon
+tpm: $(READY) ## a key in a TPM that swtpm plays
+	@.ci/packages swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon openssl
 	@.ci/tpm $(VENV)/bin/pytest tests/peers/tpm_*.py
 
 fuzz: $(READY) ## every decoder against 10,000 random frames
@@ -72,20 +74,23 @@ powercuts: $(READY) ## three hundred power cuts by the real kernel, on an ext4 o
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m power.kernel $(or $(CUTS),300)
 
 deb: $(READY) ## the Debian package, in dist, as it is published: built and linted in a Debian 13; needs root
-	@PYTHON=$(VENV)/bin/python packaging/build-deb --root "$$(packaging/tests/root trixie-build)"
+	@.ci/packages mmdebstrap
+	@root=$$(packaging/tests/root trixie-build) && PYTHON=$(VENV)/bin/python packaging/build-deb --root "$$root"
 
 boot: deb ## that package on a booted Debian 12 and 13, a line for each thing that must be true; needs root
 	@packaging/tests/checklist trixie >dist/boot-trixie.log 2>&1 & packaging/tests/checklist bookworm; bookworm=$$?; \
 		wait $$!; trixie=$$?; cat dist/boot-trixie.log; exit $$((bookworm + trixie))
 
 vm: deb ## that package on a kernel with buses and power cuts, in QEMU: tests/vm/README.md; needs root, half an hour
+	@.ci/packages qemu-system-x86 mmdebstrap e2fsprogs util-linux
 	@cd tests && PYTHONPATH=..:. ../$(VENV)/bin/python -m vm.run ../dist/sensor-agent_*_all.deb $(or $(CUTS),20) $(or $(SUITE),trixie)
 
 docs: $(VENV)/.docs ## the documentation site, in build/site: links and anchors checked, nothing fetched by its pages
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo build/site/index.html
 
-arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root, qemu-user-static, arch-test; an hour at first
+arm: ## dist's package on an arm64 and an armhf that qemu plays (SUITE=trixie); needs root; an hour at first
+	@.ci/packages qemu-user-static arch-test mmdebstrap
 	@set -e; for arch in arm64 armhf; do packaging/tests/arm $$arch $(or $(SUITE),trixie); done
 
 clean: ## remove what these targets made

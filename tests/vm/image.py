@@ -4,7 +4,6 @@ Needs root, mmdebstrap and mkfs.ext4; the machine's own kernel takes no part.
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,12 +15,6 @@ CHECKOUT: Final = Path(__file__).parent.parent.parent
 INSIDE: Final = Path(__file__).parent / "inside"
 CACHE: Final = CHECKOUT / ".cache" / "vm"
 ROOT_MIB: Final = 1024
-NEEDS: Final = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "mmdebstrap": "mmdebstrap",
-    "mkfs.ext4": "e2fsprogs",
-    "setpriv": "util-linux",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +25,6 @@ class Image:
     kernel: Path
     initrd: Path
     release: str
-
-
-def missing() -> list[str]:
-    """Debian packages without which there is no guest."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return sorted({package for command, package in NEEDS.items() if shutil.which(command, path=path) is None})
 
 
 def image(suite: str, package: Path) -> Image:

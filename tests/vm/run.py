@@ -12,7 +12,7 @@ from typing import Final
 
 from vm import cuts
 from vm.buses import Buses
-from vm.image import image, missing
+from vm.image import image
 from vm.lines import Lines
 from vm.stage import Stage
 
@@ -24,8 +24,6 @@ def main(package: Path, count: int, suite: str) -> int:
     """0 if every line was true."""
     if os.geteuid() != 0:
         sys.exit("make vm makes a root file system, and must run as root")
-    if lacking := missing():
-        sys.exit(f"missing; as root: apt-get install -y --no-install-recommends {' '.join(lacking)}")
     made = image(suite, package)
     lines, began = Lines(), time.monotonic()
     print(f"{suite}, Linux {made.release}, {package.name}")
