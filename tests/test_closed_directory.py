@@ -1,11 +1,10 @@
 """A configuration directory that this user may not look into: said as what it is, by every command."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
 from world.enrollee import own_log
-from world.users import as_nobody
+from world.users import as_nobody, let_in
 
 from agent import cli
 
@@ -26,11 +25,8 @@ COMMANDS = [
 def test_a_directory_that_may_not_be_looked_into_is_said_and_not_taken_for_a_missing_file(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
-    for directory in tmp_path.parents:
-        if Path(tempfile.gettempdir()) in directory.parents:
-            directory.chmod(0o755)
+    let_in(tmp_path)
     (tmp_path / "etc").mkdir(mode=0o700)
-    tmp_path.chmod(0o755)
     words = ["--root", str(tmp_path), "--config", str(tmp_path / "etc/config.toml"), *command.split()]
     with own_log():
         cli.main(words)  # imports what nobody may not where Python lies in root's home

@@ -3,14 +3,13 @@
 import contextlib
 import io
 import json
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from world.enrollee import own_log
-from world.users import as_nobody
+from world.users import as_nobody, let_in
 
 from agent import cli
 from agent.config import load
@@ -119,11 +118,8 @@ def test_a_url_in_a_drop_in_is_left_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o755, 0o700], ids=["to be seen", "not to be seen"])
 def test_without_the_right_to_write_it_says_who_has_it(tmp_path: Path, mode: int) -> None:
-    for directory in tmp_path.parents:
-        if Path(tempfile.gettempdir()) in directory.parents:
-            directory.chmod(0o755)
+    let_in(tmp_path)
     (tmp_path / "etc").mkdir(mode=mode)
-    tmp_path.chmod(0o755)
     with as_nobody():
         code, _, said = init(tmp_path, "--url", URL)
     assert (code, "next: sudo sensor-agent init" in said) == (73, True)

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from power.kernel import shut_down
 from world.readings import readings, spool_in
 from world.rig import Rig
+from world.users import let_in
 
 from agent.spool import Spool
 
@@ -167,9 +167,7 @@ with spool_in(path) as spool:
 def test_a_file_of_another_owner_is_named(tmp_path: Path) -> None:
     with spool_in(tmp_path) as spool:
         spool.append(readings(1))
-    for directory in (tmp_path, *tmp_path.parents):
-        if Path(tempfile.gettempdir()) in directory.parents:
-            directory.chmod(0o755)
+    let_in(tmp_path)
     before = (tmp_path / "spool.db").read_bytes()
     done = run(AS_NOBODY, tmp_path)
     trouble, in_memory = done.stdout.splitlines()

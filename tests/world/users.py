@@ -2,11 +2,24 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 NOBODY = 65534
+
+
+def let_in(directory: Path) -> None:
+    """Everybody into this directory and those above it, up to the system's for temporary files.
+
+    pytest keeps the tree of its own to its user.
+    """
+    top = Path(tempfile.gettempdir())
+    for each in (directory, *directory.parents):
+        if top in each.parents:
+            each.chmod(0o755)
 
 
 @contextlib.contextmanager
