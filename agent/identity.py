@@ -4,8 +4,10 @@ A key is never parsed here: it may be one that only OpenSSL can open (a TPM's), 
 pair loads. Who makes and switches pairs is `identity_store`.
 """
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -89,6 +91,7 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
     """What the two files amount to on this board; never raises for what they contain or lack."""
     cert_file, key_file = files
     try:
+        _regular(cert_file)
         text = Path(cert_file).read_bytes()
     except FileNotFoundError:
         return Identity(IdentityState.MISSING, detail=f"no certificate at {cert_file}", fix="sensor-agent enroll")
@@ -97,6 +100,7 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
     if text.strip() in {b"", NOT_ENROLLED}:
         return Identity(IdentityState.MISSING, detail="not enrolled yet", fix="sensor-agent enroll")
     try:
+        _regular(key_file)
         with Path(key_file).open("rb"):
             pass
     except FileNotFoundError:
@@ -133,6 +137,12 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
         detail = f"the certificate expired on {certificate.not_after:%Y-%m-%d}"
         return Identity(IdentityState.EXPIRED, files, certificate, detail, "sensor-agent enroll", moved)
     return Identity(IdentityState.ACTIVE, files, certificate, moved=moved)
+
+
+def _regular(file: str) -> None:
+    """Raises OSError for a pipe, which would keep its reader waiting, and for what else is no file."""
+    if not stat.S_ISREG(Path(file).stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def _explain(error: "ssl.SSLError", files: tuple[str, str], certificate: bytes) -> str:

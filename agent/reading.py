@@ -68,6 +68,11 @@ def utc_text(unix_seconds: float) -> str:
     return datetime.fromtimestamp(int(unix_seconds), UTC).isoformat()[:19] + "Z"
 
 
+def counted(readings: int) -> str:
+    """So many readings, in words."""
+    return "1 reading" if readings == 1 else f"{readings} readings"
+
+
 def decimal(milli_celsius: int) -> str:
     """Plain decimal with at most three places, no exponent, and no negative zero."""
     sign = "-" if milli_celsius < 0 else ""

@@ -259,6 +259,17 @@ def test_config_and_root_stand_before_or_after_the_command(words: list[str], pla
     assert (args.config, args.root) == (Path("/a.toml"), Path("/board"))
 
 
+@pytest.mark.parametrize("given", ["-5", "nan", "inf", "soon", ""])
+@pytest.mark.parametrize("command", [["enroll"], ["renew"]])
+def test_a_wait_that_is_no_time_is_a_usage_error(
+    command: list[str], given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, f"--wait={given}"])
+    assert ended.value.code == 2
+    assert f"--wait: {given!r} is no number of 0 or more" in capsys.readouterr().err
+
+
 def test_a_command_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["sing"])

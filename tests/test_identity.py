@@ -82,6 +82,14 @@ def directory(cert: Path, _: Path) -> None:
     cert.mkdir()
 
 
+def pipe(which: int) -> Callable[[Path, Path], None]:
+    def damage(*pair: Path) -> None:
+        pair[which].unlink()
+        os.mkfifo(pair[which])
+
+    return damage
+
+
 DAMAGE: dict[str, tuple[Callable[[Path, Path], object], IdentityState, str]] = {
     "no certificate": (gone("cert"), IdentityState.MISSING, "no certificate at"),
     "no key": (gone("key"), IdentityState.MISSING, "no key at"),
@@ -115,6 +123,8 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], IdentityState, str]] = {
     ),
     "an encrypted key": (encrypted, IdentityState.BROKEN, "is encrypted"),
     "the tutorial's certificate file": (tutorials, IdentityState.BROKEN, "in the middle of a line"),
+    "a pipe for a certificate": (pipe(0), IdentityState.BROKEN, "no regular file"),
+    "a pipe for a key": (pipe(1), IdentityState.BROKEN, "no regular file"),
     "a directory": (directory, IdentityState.BROKEN, "cannot be read"),
 }
 

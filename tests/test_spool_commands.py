@@ -160,7 +160,7 @@ def test_export_gives_everything_that_was_not_delivered(stopped: Board, tmp_path
 
 
 def test_set_aside_retry_and_drop_say_how_many_and_what_is_left(stopped: Board) -> None:
-    assert stopped.run("spool", "set-aside", "retry", "--seq", "2").stdout.startswith("1 readings go once more")
+    assert stopped.run("spool", "set-aside", "retry", "--seq", "2").stdout.startswith("1 reading to go once more")
     assert json.loads(stopped.run("spool", "set-aside", "drop", "--seq", "1", "--seq", "3", "--json").stdout) == {
         "dropped": 2
     }

@@ -94,11 +94,11 @@ def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
         ({"health": {"freezer": GOOD, "room": FAILING}}, "degraded", "sensor room: absent: gone"),
         ({"health": {"freezer": FAILING, "room": FAILING}}, "broken", "sensor freezer: absent: gone"),
         ({"counts": replace(COUNTS, trouble="not storing: disk full")}, "broken", "spool: not storing: disk full"),
-        ({"counts": replace(COUNTS, dropped=9)}, "degraded", "spool: 9 readings were dropped because it was full"),
+        ({"counts": replace(COUNTS, dropped=9)}, "degraded", "spool: 9 readings dropped because it was full"),
         (
             {"counts": replace(COUNTS, set_aside=4)},
             "degraded",
-            "spool: 3 readings were set aside, and are not sent by themselves",
+            "spool: 3 readings set aside, not sent by themselves",
         ),
         ({"counts": replace(COUNTS, pending=299_000)}, "degraded", "spool: 100% full"),
         ({"line": Line(LineState.BACKOFF), "delivered": Delivered(detail="HTTP 503")}, "degraded", "uplink: HTTP 503"),
@@ -202,7 +202,7 @@ def test_what_is_set_aside_after_the_owner_has_looked_is_news() -> None:
 def test_a_full_spool_is_told_beside_what_the_owner_has_dropped() -> None:
     last, now = replace(COUNTS, set_aside=5, dropped=2), replace(COUNTS, set_aside=0, dropped=7)
     problems = taken(counts=now, before=seen_to(COUNTS, last, now))["problems"]
-    assert [problem["what"] for problem in problems] == ["spool: 2 readings were dropped because it was full"]  # type: ignore[attr-defined]
+    assert [problem["what"] for problem in problems] == ["spool: 2 readings dropped because it was full"]  # type: ignore[attr-defined]
 
 
 def keys(found: object, path: str = "") -> set[str]:

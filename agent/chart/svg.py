@@ -6,6 +6,7 @@ from typing import Final
 
 from agent.chart import axis
 from agent.chart.series import Hole, Point, Series
+from agent.reading import counted
 
 WIDTH: Final = 800
 LEFT, RIGHT, TOP, PLOT, FOOT = 64, 16, 34, 130, 30  # pixels around and of one sensor's picture
@@ -103,5 +104,5 @@ def _legend(holes: Sequence[Hole], top: int) -> Iterator[str]:
 
 
 def _told(hole: Hole) -> str:
-    missing = f", {hole.count} readings" if hole.count else ""
+    missing = f", {counted(hole.count)}" if hole.count else ""
     return f"{axis.stretch_text(hole.since, hole.until)} UTC: {hole.why}{missing}"

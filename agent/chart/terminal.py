@@ -5,6 +5,7 @@ from typing import Final
 
 from agent.chart import axis
 from agent.chart.series import Hole, Series
+from agent.reading import counted
 
 MARGIN: Final = 9  # characters before the picture
 NUMBERED: Final = 9  # holes with a digit on the axis, the longest
@@ -99,6 +100,6 @@ def _times(since: int, until: int, columns: int) -> str:
 
 def _legend(holes: "tuple[Hole, ...] | list[Hole]", *, fine: bool) -> Iterator[str]:
     for number, hole in enumerate(holes[:NUMBERED], start=1):
-        missing = f", {hole.count} readings" if hole.count else ""
+        missing = f", {counted(hole.count)}" if hole.count else ""
         dash = " – " if fine else " - "
         yield f"  {number} {dash.join(axis.stretch_text(hole.since, hole.until).split(' to '))}  {hole.why}{missing}\n"

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from agent.cli import durations
+
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add `demo`."""
@@ -17,7 +19,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     command.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep everything in DIR and leave it running until Ctrl-C"
     )
-    command.add_argument("--seconds", type=float, metavar="N", help="leave it running for N seconds after the story")
+    command.add_argument(
+        "--seconds", type=durations.seconds, metavar="N", help="leave it running for N seconds after the story"
+    )
     command.set_defaults(handler=demo)
 
 

@@ -1,9 +1,22 @@
 """Seconds as a person says them: one unit, rounded down, so that an age never looks older than it is."""
 
+import argparse
+import math
 from datetime import datetime
 from typing import Final
 
 UNITS: Final = ((365 * 86_400, "years"), (86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def seconds(text: str) -> float:
+    """What was given to an option: 0 or more. Raises ArgumentTypeError, which argparse tells."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = math.nan
+    if not 0 <= given < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
+    return given
 
 
 def spell(seconds: float) -> str:

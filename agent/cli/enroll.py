@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agent.cli import parts
+from agent.cli import durations, parts
 from agent.cli.issuing import NoToken, add_token, first_issuer, issuer, shield_probe, token, wish
 from agent.cli.progress import Progress, counting_down
 from agent.cli.render import write_json
@@ -42,7 +42,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     )
     command.add_argument(
         "--wait",
-        type=float,
+        type=durations.seconds,
         default=0.0,
         metavar="SECONDS",
         help="keep trying for so long: for clock, network, approval",

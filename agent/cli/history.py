@@ -11,7 +11,7 @@ from typing import Any
 from agent.cli import when
 from agent.cli.ask import ask
 from agent.errors import AgentError, CannotWrite
-from agent.reading import LATEST_SECOND, decimal, utc_text
+from agent.reading import LATEST_SECOND, counted, decimal, utc_text
 
 
 class UnknownSensor(AgentError):
@@ -111,7 +111,7 @@ def _write_gaps(gaps: list[list[Any]]) -> None:
     from agent.cli.render import table
 
     rows = [
-        (sensor, utc_text(since), utc_text(until), f"{count} readings", cause)
+        (sensor, utc_text(since), utc_text(until), counted(count), cause)
         for sensor, since, until, count, cause in sorted(gaps, key=lambda gap: (gap[1], gap[0]))
     ]
     sys.stdout.write(table(rows) or "no gaps\n")

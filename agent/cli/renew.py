@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from agent import status_file
-from agent.cli import parts
+from agent.cli import durations, parts
 from agent.cli.enroll import show, telling
 from agent.cli.issuing import add_token, credentials, shield_probe, wish
 from agent.config import load
@@ -23,7 +23,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
         "77 a token is needed, 78 there is nothing to renew.",
     )
     command.add_argument("--force", action="store_true", help="although it is not due")
-    command.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="keep trying for so long")
+    command.add_argument(
+        "--wait", type=durations.seconds, default=0.0, metavar="SECONDS", help="keep trying for so long"
+    )
     add_token(command)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(handler=renew)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.cli import durations
 from agent.cli.render import write_json
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
 
     token = actions.add_parser("token", help="a one-time token for one device, on stdout", parents=[place])
     token.add_argument("--name", default="", help="good for this name only, also when it is in use")
-    token.add_argument("--hours", type=float, default=24.0, metavar="N", help="until when it must be used (default 24)")
+    token.add_argument(
+        "--hours", type=durations.seconds, default=24.0, metavar="N", help="until when it must be used (default 24)"
+    )
     token.add_argument("--admitted", action="store_true", help="its device need not be approved")
     token.set_defaults(handler=make_token)
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.cli import durations
 from agent.cli.render import write_json
 from agent.errors import ConfigError
 
@@ -28,7 +29,11 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     command.add_argument("--ca", default="", metavar="F", help="certificate authorities, if not the system's")
     command.add_argument("--url", default="", help="what to probe (default: https://HOST/temps)")
     command.add_argument(
-        "--wait", type=float, default=60.0, metavar="SECONDS", help="for the rule to reach the edge (default 60)"
+        "--wait",
+        type=durations.seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="for the rule to reach the edge (default 60)",
     )
     command.add_argument("--no-probe", action="store_true", help="do not ask the host whether it refuses")
     command.add_argument("--dry-run", action="store_true", help="show the difference, change nothing")

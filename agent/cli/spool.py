@@ -10,7 +10,7 @@ from agent.cli.ask import ask
 from agent.cli.render import table, write_json
 from agent.cli.spool_export import export
 from agent.errors import AgentError
-from agent.reading import decimal, utc_text
+from agent.reading import counted, decimal, utc_text
 
 
 class NothingChosen(AgentError):
@@ -108,7 +108,7 @@ def retry(args: argparse.Namespace) -> int:
     if args.json:
         write_json({"retried": line["retried"], "not_sendable": kept})
     else:
-        sys.stdout.write(f"{line['retried']} readings go once more, when nothing else is waiting\n")
+        sys.stdout.write(f"{counted(line['retried'])} to go once more, when nothing else is waiting\n")
         if kept:
             sys.stdout.write(f"{kept} stay: damaged, or nobody can tell their time any more\n")
     return 1 if kept else 0
@@ -120,7 +120,7 @@ def drop(args: argparse.Namespace) -> int:
     if args.json:
         write_json({"dropped": line["dropped"]})
     else:
-        sys.stdout.write(f"{line['dropped']} readings dropped\n")
+        sys.stdout.write(f"{counted(line['dropped'])} dropped\n")
     return 0
 
 
@@ -137,7 +137,7 @@ def replay(args: argparse.Namespace) -> int:
         write_json({"replayed": line["replayed"], "since": utc_text(since), "until": utc_text(until)})
     else:
         stretch = f"{utc_text(since)} to {utc_text(until)}"
-        sys.stdout.write(f"{line['replayed']} readings of {stretch} go once more, when nothing else is waiting\n")
+        sys.stdout.write(f"{counted(line['replayed'])} of {stretch} to go once more, when nothing else is waiting\n")
     return 0
 
 

@@ -13,7 +13,7 @@ from agent.chart import csv_text
 from agent.cli.ask import ask
 from agent.cli.render import write_json
 from agent.errors import AgentError, CannotWrite
-from agent.reading import LATEST_SECOND, decimal, utc_text
+from agent.reading import LATEST_SECOND, counted, decimal, utc_text
 
 FIELDS: Final = ("where", "seq", "sensor", "time", "celsius", "status", "reason")
 SUFFIXES: Final = {".csv": "csv", ".jsonl": "jsonl"}
@@ -41,7 +41,7 @@ def export(args: argparse.Namespace) -> int:
     if args.json:
         write_json({"file": args.file, "readings": count})
     else:
-        sys.stdout.write(f"{count} readings written to {args.file}\n")
+        sys.stdout.write(f"{counted(count)} written to {args.file}\n")
     return 0
 
 

@@ -10,6 +10,7 @@ from agent.config import Config
 from agent.delivery import Line, LineState
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
+from agent.reading import counted
 from agent.record import dataclass, replace
 from agent.sampler import Health
 from agent.spool import Counts
@@ -57,7 +58,7 @@ def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[P
         found.append(Problem(f"spool: {counts.trouble}", f"df {directory}; findmnt -T {directory}", broken=True))
     aside = counts.set_aside - (before.set_aside if before else 0)
     if aside > 0:
-        what = f"spool: {aside} readings were set aside, and are not sent by themselves"
+        what = f"spool: {counted(aside)} set aside, not sent by themselves"
         found.append(
             Problem(
                 what,
@@ -66,7 +67,7 @@ def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[P
         )
     dropped = counts.dropped - (before.dropped if before else 0)
     if dropped > 0:
-        what = f"spool: {dropped} readings were dropped because it was full"
+        what = f"spool: {counted(dropped)} dropped because it was full"
         found.append(Problem(what, "sensor-agent history --gaps; once seen: sudo systemctl restart sensor-agent"))
     elif counts.pending > FULL * config.spool.max_readings:
         share = counts.pending / config.spool.max_readings
@@ -119,5 +120,5 @@ def of_identity(identity: Identity, moment: Moment, *, able: bool) -> list[Probl
 def of_clock(counts: Counts, moment: Moment) -> list[Problem]:
     """Readings that wait for the time of day."""
     if counts.held and not moment.stamp.trusted:
-        return [Problem(f"clock: not synchronised, {counts.held} readings wait for it", "timedatectl status")]
+        return [Problem(f"clock: not synchronised, {counted(counts.held)} waiting for it", "timedatectl status")]
     return []
