@@ -147,7 +147,8 @@ class Flush:
 
     def _send(self, uplink: Poster, several: list[Spooled], now: float) -> None:
         """Send a batch, and let each of its readings leave or stay as its own answer says."""
-        items = fitting(item(self._plan.body(each), self._plan.key(each.seq)) for each in several)
+        bodies = {each.seq: self._plan.body(each) for each in several}
+        items = fitting(item(bodies[each.seq], self._plan.key(each.seq)) for each in several)
         parcel = several[: len(items)]
         answer = uplink.post_batch(items, gzip=self._batching.gzip)
         self._batching = self._batching.after(answer, sent=len(parcel), now=now)
@@ -156,7 +157,7 @@ class Flush:
         to_blame = self._outbox.judge_batch(found, self._monotonic())
         for spooled in parcel if found else ():
             if found[spooled.seq].verdict is Verdict.ACK:
-                self._exits.acknowledge(spooled, self._plan.body(spooled))
+                self._exits.acknowledge(spooled, bodies[spooled.seq])
             elif spooled.seq in to_blame:
                 self._exits.set_aside(spooled, found[spooled.seq])
         self._conclude(
