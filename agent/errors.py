@@ -4,7 +4,11 @@
 1 a fault in the agent, 65 unusable answer, 73 cannot write, 75 try again later, 77 refused, 78 configuration.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# for hints; both write into root's own directory
+ENROLL: Final = "sudo sensor-agent enroll"
+RENEW: Final = "sudo sensor-agent renew"
 
 
 class AgentError(Exception):

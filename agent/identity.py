@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.binding import UNKNOWN, Board, Match, bound_to, compare, differences
 from agent.certificate import Certificate, parse
+from agent.errors import ENROLL
 from agent.record import dataclass
 
 if TYPE_CHECKING:
@@ -94,23 +95,23 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
         _regular(cert_file)
         text = Path(cert_file).read_bytes()
     except FileNotFoundError:
-        return Identity(IdentityState.MISSING, detail=f"no certificate at {cert_file}", fix="sensor-agent enroll")
+        return Identity(IdentityState.MISSING, detail=f"no certificate at {cert_file}", fix=ENROLL)
     except OSError as error:
         return _unreadable(cert_file, error)
     if text.strip() in {b"", NOT_ENROLLED}:
-        return Identity(IdentityState.MISSING, detail="not enrolled yet", fix="sensor-agent enroll")
+        return Identity(IdentityState.MISSING, detail="not enrolled yet", fix=ENROLL)
     try:
         _regular(key_file)
         with Path(key_file).open("rb"):
             pass
     except FileNotFoundError:
-        return Identity(IdentityState.MISSING, detail=f"no key at {key_file}", fix="sensor-agent enroll")
+        return Identity(IdentityState.MISSING, detail=f"no key at {key_file}", fix=ENROLL)
     except OSError as error:
         return _unreadable(key_file, error)
     try:
         certificate = parse(text)
     except ValueError as error:
-        return Identity(IdentityState.BROKEN, detail=f"{cert_file}: {error}", fix="sensor-agent enroll --force")
+        return Identity(IdentityState.BROKEN, detail=f"{cert_file}: {error}", fix=f"{ENROLL} --force")
     import ssl  # a tenth of the CPU to the first sample, which need not wait for a look at the pair
 
     trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -121,7 +122,7 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
             IdentityState.BROKEN,
             certificate=certificate,
             detail=_explain(error, files, text),
-            fix="sensor-agent enroll --force",
+            fix=f"{ENROLL} --force",
         )
     except OSError as error:
         return _unreadable(key_file, error)
@@ -131,11 +132,11 @@ def load(files: tuple[str, str], *, now: datetime, here: Board = UNKNOWN) -> Ide
         detail = (
             f"{cert_file} was made for another board ({differences(bound, here)} differ): this is a copy of its card"
         )
-        return Identity(IdentityState.CLONED, None, certificate, detail, "sensor-agent enroll, with a token of its own")
+        return Identity(IdentityState.CLONED, None, certificate, detail, f"{ENROLL}, with a token of its own")
     moved = differences(bound, here)
     if certificate.not_after <= now:
         detail = f"the certificate expired on {certificate.not_after:%Y-%m-%d}"
-        return Identity(IdentityState.EXPIRED, files, certificate, detail, "sensor-agent enroll", moved)
+        return Identity(IdentityState.EXPIRED, files, certificate, detail, ENROLL, moved)
     return Identity(IdentityState.ACTIVE, files, certificate, moved=moved)
 
 

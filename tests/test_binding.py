@@ -82,7 +82,7 @@ def test_the_copy_of_a_card_refuses_to_use_the_key_and_says_why(tmp_path: Path) 
     found = found_on(board(tmp_path / "new"), tmp_path, made_for=board(tmp_path / "old"))
     assert (found.state, found.pair) == (IdentityState.CLONED, None)
     assert "serial number, SD card differ" in found.detail
-    assert found.fix == "sensor-agent enroll, with a token of its own"
+    assert found.fix == "sudo sensor-agent enroll, with a token of its own"
 
 
 def test_a_card_in_another_board_is_used_and_noted(tmp_path: Path) -> None:

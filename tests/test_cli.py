@@ -97,7 +97,7 @@ def test_check_names_the_fix_of_what_fails(rig: Rig) -> None:
     failed = {each["name"]: each for each in json.loads(done.stdout)["checks"] if each["result"] == "fail"}
     assert done.returncode == 1
     assert set(failed) == {"1-wire", "sensor freezer", "identity"}
-    assert failed["identity"]["fix"] == "sensor-agent enroll"
+    assert failed["identity"]["fix"] == "sudo sensor-agent enroll"
     assert failed["sensor freezer"]["fix"]
 
 
@@ -210,7 +210,7 @@ def test_a_tick_that_cannot_be_delivered_says_why_and_what_is_next(rig: Rig) -> 
     done = rig.run("run", "--once")
     assert done.returncode == 78
     assert "sensor-agent: identity: no certificate at" in done.stderr
-    assert "  next: sensor-agent enroll\n" in done.stderr
+    assert "  next: sudo sensor-agent enroll\n" in done.stderr
     rig.enroll()
     rig.stop_shield()
     done = rig.run("run", "--once")

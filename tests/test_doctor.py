@@ -756,9 +756,9 @@ def _(_: Patient) -> None:
 @pytest.mark.parametrize(
     ("state", "days", "command"),
     [
-        (IdentityState.MISSING, 0, "sensor-agent enroll ("),
-        (IdentityState.ACTIVE, 10, "sensor-agent enroll --force ("),
-        (IdentityState.ACTIVE, 300, "sensor-agent renew ("),
+        (IdentityState.MISSING, 0, "sudo sensor-agent enroll ("),
+        (IdentityState.ACTIVE, 10, "sudo sensor-agent enroll --force ("),
+        (IdentityState.ACTIVE, 300, "sudo sensor-agent renew ("),
     ],
 )
 def test_a_request_under_way_is_ended_by_a_command_that_does_something(

@@ -373,7 +373,7 @@ def test_row_27_an_expired_pair_renews_where_the_issuer_allows_it_and_else_names
     assert done.code == (0 if grace else 77)
     if not grace:
         assert "expired on" in done.said
-        assert "sensor-agent enroll --force --token-file" in done.said
+        assert "sudo sensor-agent enroll --force --token-file" in done.said
 
 
 def rejected(device: Enrollee, tmp_path: Path, *steps: Step, **settings: bool) -> dict[str, object]:

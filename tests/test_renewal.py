@@ -139,7 +139,7 @@ def test_it_keeps_the_names_of_the_certificate_whatever_the_configuration_says_n
 def test_without_an_identity_there_is_nothing_to_renew(tmp_path: Path) -> None:
     with pytest.raises(IdentityError, match="no certificate") as raised:
         Board(tmp_path).renew(now=DUE)
-    assert (raised.value.exit_code, raised.value.hint) == (78, "sensor-agent enroll")
+    assert (raised.value.exit_code, raised.value.hint) == (78, "sudo sensor-agent enroll")
 
 
 @pytest.mark.parametrize(("days_left", "code"), [(100, 0), (20, 77)])

@@ -158,7 +158,7 @@ def test_it_says_whether_the_identity_renews_by_itself(renew_url: str, able: boo
     parts = {"health": HEALTH, "counts": COUNTS, "line": LINE, "delivered": DELIVERED, "before": COUNTS}
     status = snapshot(config, MOMENT, identity=ends, **parts)  # type: ignore[arg-type]
     assert status["identity"]["can_renew"] is able
-    fix = "sensor-agent renew" if able else "sensor-agent enroll --force"
+    fix = "sudo sensor-agent renew" if able else "sudo sensor-agent enroll --force"
     assert status["problems"][0]["fix"] == fix
 
 

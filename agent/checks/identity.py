@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
+from agent.errors import ENROLL, RENEW
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 from agent.record import dataclass
@@ -54,11 +55,11 @@ def identity(
         if abs(life - timedelta(days=how.validity_days)) > timedelta(days=1):
             saw += f" (of {life.days} days, {how.validity_days} were asked for)"
         if days < NEAR_DAYS and says.renews_after <= now:
-            yield warn("identity", saw, "sensor-agent renew" if how.able else "sensor-agent enroll --force")
+            yield warn("identity", saw, RENEW if how.able else f"{ENROLL} --force")
         else:
             yield ok("identity", saw)
     if found.moved:
-        yield warn("board", f"another {found.moved} than at enrollment", "sensor-agent renew")
+        yield warn("board", f"another {found.moved} than at enrollment", RENEW)
     if exposed:
         yield warn("key", exposed, exposed.rpartition("; ")[2])
 
@@ -74,7 +75,7 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
         mode = file.stat().st_mode & 0o777
     except FileNotFoundError:
         if needed and how.wants_token:
-            get = "put your issuer's token there (mode 0600), or: sensor-agent enroll --token-stdin"
+            get = f"put your issuer's token there (mode 0600), or: {ENROLL} --token-stdin"
             yield warn("token", f"none at {file}, and this device has no certificate", get)
         return
     except OSError as error:
@@ -93,10 +94,10 @@ def under_way(directory: Path, root: Path, found: Identity, *, now: datetime) ->
         return
     stage = IdentityStore(directory).stage()
     if stage is not None:
-        command = "enroll"
+        command = ENROLL
         if found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then
-            command = "renew" if found.certificate.renews_after <= now else "enroll --force"
-        yield warn("enrollment", STAGES[stage], f"sensor-agent {command} (it goes on with the same key)")
+            command = RENEW if found.certificate.renews_after <= now else f"{ENROLL} --force"
+        yield warn("enrollment", STAGES[stage], f"{command} (it goes on with the same key)")
 
 
 def _locked(file: Path, root: Path) -> bool:

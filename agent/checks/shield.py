@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from agent.checks.finding import Check, fail, ok, warn
 from agent.delivery import Answer, Verdict
+from agent.errors import ENROLL
 from agent.record import dataclass
 from agent.uplink import Target, Uplink
 
@@ -99,10 +100,10 @@ def _device(shown: Answer, bare: Answer, url: str) -> Check:
 def _refused(shown: Answer, bare: Answer) -> Check:
     """The same answer as without a certificate: ours does not count, or nobody's would. Another one: it was looked at."""
     name, says = "shield", " ".join(_TAG.sub(" ", shown.detail).split())
-    again = "CF-Ray in the zone's security events says why; for another certificate: sensor-agent enroll --force"
+    again = f"CF-Ray in the zone's security events says why; for another certificate: {ENROLL} --force"
     if shown.status is None:
         saw = f"it ends TLS over this device's certificate ({says}): revoked, expired, or of an authority unknown to it"
-        return fail(name, saw, "sensor-agent enroll --force (with a token)")
+        return fail(name, saw, f"{ENROLL} --force (with a token)")
     if shown.status == PROXY:
         return fail(name, f"the proxy wants a password: {says}", "a proxy without one: uplink.proxy")
     if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from agent.cli.issuing import add_token
 from agent.cli.render import write_json
 from agent.config import Config, load
-from agent.errors import AgentError, CannotWrite, ConfigError, Refused, TryLater
+from agent.errors import ENROLL, AgentError, CannotWrite, ConfigError, Refused, TryLater
 from agent.reading import utc_text
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _own_pair(config: Config) -> tuple[bytes, bytes]:
         return files[0].read_bytes(), files[1].read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"{error.filename}: {error.strerror}", hint="run as root; sensor-agent enroll; or give --name"
+            f"{error.filename}: {error.strerror}", hint=f"run as root; {ENROLL}; or give --name"
         ) from error
 
 

@@ -12,7 +12,7 @@ from agent.cli.issuing import NoToken, add_token, first_issuer, issuer, shield_p
 from agent.cli.progress import Progress, counting_down
 from agent.cli.render import write_json
 from agent.config import Config, load
-from agent.errors import AgentError, Refused, TryLater
+from agent.errors import ENROLL, AgentError, Refused, TryLater
 from agent.issuers import NAMES, can_renew
 from agent.reading import utc_text
 from agent.record import replace
@@ -87,8 +87,8 @@ def enroll(args: argparse.Namespace) -> int:
             )
     if not args.json:
         would = args.dry_run and (args.force or report.state != "active")
-        then = ("enroll --force" if args.force else "enroll") if would else "status"
-        sys.stderr.write(f"  next: sensor-agent {then}\n")
+        then = ENROLL + " --force" * args.force if would else "sensor-agent status"
+        sys.stderr.write(f"  next: {then}\n")
     return 0
 
 
@@ -110,8 +110,7 @@ def telling(report: "Report", name: str, config: Config, *, as_json: bool) -> It
         sys.stdout.write(f"{report.state}: {says.name}, valid until {utc_text(says.not_after.timestamp())}\n")
         if not able(config):
             sys.stderr.write(
-                f"  {config.enroll.issuer} cannot renew it by itself: before {says.not_after:%Y-%m-%d},"
-                " sensor-agent enroll --force\n"
+                f"  {config.enroll.issuer} cannot renew it by itself: before {says.not_after:%Y-%m-%d}, {ENROLL} --force\n"
             )
 
 

@@ -129,7 +129,7 @@ def export_request(args: argparse.Namespace) -> int:
         raise CannotWrite(
             f"{args.out} cannot be written: {error.strerror}", hint="another name, or - for stdout"
         ) from error
-    sys.stdout.write(f"{args.out}: have it signed, then: sensor-agent identity import CERT\n")
+    sys.stdout.write(f"{args.out}: have it signed, then: sudo sensor-agent identity import CERT\n")
     return 0
 
 

@@ -11,6 +11,7 @@ from agent.cli import parts
 from agent.cli.render import coloured, table, write_json
 from agent.config import Config, load
 from agent.device import board
+from agent.errors import RENEW
 from agent.identity import Identity, IdentityState
 
 EXIT: Final = {"active": 0, "unknown": 75, "rejected": 77}  # any other state: 78
@@ -57,11 +58,11 @@ def _local(found: Identity, config: Config) -> Iterator[Line]:
         yield "pair", "ok", f"loads; {says.name}, sha256 {says.fingerprint_sha256[:16]}…", ""
         due = says.renews_after <= parts.utc_now()
         left = f"until {says.not_after:%Y-%m-%d}, {says.days_left(parts.utc_now())} days; renewal from {says.renews_after:%Y-%m-%d}"
-        yield "validity", "warn" if due else "ok", left, "sensor-agent renew" if due else ""
+        yield "validity", "warn" if due else "ok", left, RENEW if due else ""
     else:
         yield "pair", "fail", found.detail, found.fix
     if found.moved:
-        yield "board", "warn", f"another {found.moved} than at enrollment", "sensor-agent renew (binds it to this one)"
+        yield "board", "warn", f"another {found.moved} than at enrollment", f"{RENEW} (binds it to this one)"
     warning = identity.exposed(parts.identity_files(config)[1])
     if warning:
         yield "key", "warn", warning, warning.rpartition("; ")[2]

@@ -14,7 +14,7 @@ from agent.config import Config
 from agent.config.files import missing
 from agent.delivery import Verdict
 from agent.device import board, device_name
-from agent.errors import ConfigError, Refused
+from agent.errors import ENROLL, ConfigError, Refused
 
 if TYPE_CHECKING:
     from agent.enrollment import Credentials, Probe, Wish
@@ -144,7 +144,7 @@ def token(args: argparse.Namespace, config: Config) -> str:
                 raw = opened.read(TOKEN_LIMIT + 1)
         except OSError as error:
             raise NoToken(
-                f"no token: {where}: {error.strerror}", hint="sensor-agent enroll --token-file F, or --token-stdin"
+                f"no token: {where}: {error.strerror}", hint=f"{ENROLL} --token-file F, or --token-stdin"
             ) from error
     text = raw.strip()
     if not text or len(raw) > TOKEN_LIMIT or not all(0x21 <= byte <= 0x7E for byte in text):

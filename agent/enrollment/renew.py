@@ -17,7 +17,7 @@ from agent.enrollment.asking import Patience, ask, kept, request_for
 from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
 from agent.enrollment.standing import current, recovered, roll_back_to_earlier, went_wrong
 from agent.enrollment.taking import settle, take
-from agent.errors import AgentError, IdentityError, Refused
+from agent.errors import ENROLL, AgentError, IdentityError, Refused
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 from agent.issuers import Issuer
@@ -26,7 +26,7 @@ from agent.renewal import WARNING_DAYS, warning
 
 log = logging.getLogger(__name__)
 
-ENROLL_AGAIN = "sensor-agent enroll --force --token-file F"
+ENROLL_AGAIN = f"{ENROLL} --force --token-file F"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,5 +152,5 @@ def _keep_tpm_keys(pair: tuple[str, str]) -> None:
     if pem.held_elsewhere(Path(pair[1]).read_bytes()):
         raise Refused(
             f"{pair[1]} leads to a key that a TPM or another provider holds; a renewal here would put a file in its place",
-            hint="make a request with openssl req, have it signed, sensor-agent identity import CERT --key KEY",
+            hint="make a request with openssl req, have it signed, sudo sensor-agent identity import CERT --key KEY",
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.binding import bound_to
 from agent.certificate import Certificate, parse
 from agent.enrollment.records import Probe, Report, Seen, Wish
-from agent.errors import IdentityError
+from agent.errors import ENROLL, IdentityError
 from agent.identity import Identity, IdentityState, load, paths
 from agent.identity_store import IdentityStore
 
@@ -69,9 +69,7 @@ def roll_back_to_earlier(wish: Wish, store: IdentityStore, *, now: datetime, rep
     """`roll_back` for whoever holds the lock."""
     earlier = _last_good(wish, store, now=now)
     if earlier is None:
-        raise IdentityError(
-            f"{store.directory} holds no earlier pair that is valid here", hint="sensor-agent enroll --force"
-        )
+        raise IdentityError(f"{store.directory} holds no earlier pair that is valid here", hint=f"{ENROLL} --force")
     store.switch(earlier)
     store.place(wish.cert_file, wish.key_file)
     report.state, report.changed, report.certificate = "enrolled", True, current(wish, now=now).certificate

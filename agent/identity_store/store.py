@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from agent.errors import CannotWrite, ConfigError, TryLater
+from agent.errors import ENROLL, CannotWrite, ConfigError, TryLater
 from agent.identity_store.files import link, make_directory, sync_directory, write_synced, writing
 from agent.identity_store.underway import UnderWay
 
@@ -150,7 +150,7 @@ class IdentityStore(UnderWay):
             if (place.exists() or place.is_symlink()) and not self.leads_here(place):
                 raise ConfigError(
                     f"{place} was put there by somebody else and is never overwritten",
-                    hint=f"mv {place} {place}.old; sensor-agent enroll",
+                    hint=f"sudo mv {place} {place}.old; {ENROLL}",
                 )
             if make:
                 with writing(place.parent):

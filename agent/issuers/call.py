@@ -11,7 +11,7 @@ import requests
 
 from agent.causes import causes, plain
 from agent.delivery import retry_after
-from agent.errors import AgentError, ConfigError, Refused, TryLater
+from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater
 
 TIMEOUT: Final = (10.0, 60.0)  # seconds to connect, and between two bytes: an API may be serialised per zone
 BLOCKED_SECONDS: Final = 300.0  # Cloudflare refuses every call for so long once the limit was passed
@@ -104,7 +104,7 @@ def tls_fault(error: requests.exceptions.SSLError, url: str, *, shown: bool) -> 
         if shown and isinstance(cause, ssl.SSLError) and any(word in (cause.reason or "") for word in TURNED_DOWN):
             return Refused(
                 f"{url}: the issuer turns this device's certificate down: {cause.reason}",
-                hint="sensor-agent enroll --force, with a new token",
+                hint=f"{ENROLL} --force, with a new token",
             )
     return TryLater(f"{url}: TLS failed: {plain(error)}", hint="run it again later")
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import requests
 
 from agent.delivery import retry_after
-from agent.errors import AgentError, ConfigError, Refused, TryLater, UnusableAnswer
+from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.issuers import Issued
 from agent.issuers.call import Caller, passing, waiting_seconds, words
 from agent.pem import public_key_sha256, same_key
@@ -162,9 +162,7 @@ def refusal(
     if codes & ZONE_CODES or status in {404, 405}:
         return ConfigError(f"enroll.url, enroll.zone_id: {where}", hint="check enroll.url and enroll.zone_id")
     if renewal and (codes & TOKEN_CODES or status in {401, 403}):
-        return Refused(
-            f"the certificate in force renews nothing: {where}", hint="sensor-agent enroll --force, with a new token"
-        )
+        return Refused(f"the certificate in force renews nothing: {where}", hint=f"{ENROLL} --force, with a new token")
     if codes & TOKEN_CODES or status in {401, 403}:
         return Refused(
             f"the token was refused: {where}",

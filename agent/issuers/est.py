@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from agent.delivery import retry_after
-from agent.errors import AgentError, ConfigError, Refused, TryLater, UnusableAnswer
+from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.issuers import Issued
 from agent.issuers.call import Caller, passing, waiting_seconds, words
 from agent.pem import from_pkcs7, public_key_sha256, request_der
@@ -92,7 +92,7 @@ class EstIssuer:
         if status in {401, 403} and self._caller.pair is not None:
             return Refused(
                 f"the certificate in force renews nothing: {where}",
-                hint="sensor-agent enroll --force, with a new token",
+                hint=f"{ENROLL} --force, with a new token",
             )
         if status in {401, 403}:
             return Refused(f"the token was refused: {where}", hint="give a new id:password")

@@ -8,6 +8,7 @@ from typing import Final
 
 from agent.config import Config
 from agent.delivery import Line, LineState
+from agent.errors import ENROLL, RENEW
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
 from agent.reading import counted
@@ -91,7 +92,7 @@ def of_line(line: Line, delivered: Delivered, identity: Identity) -> list[Proble
             return [Problem(f"uplink: {delivered.detail}", "sensor-agent check")]
         case LineState.HOLD if identity.state is IdentityState.ACTIVE:
             what = f"uplink: this device is refused: {delivered.detail}"
-            return [Problem(what, "is the certificate revoked? sensor-agent enroll --force", broken=True)]
+            return [Problem(what, f"is the certificate revoked? {ENROLL} --force", broken=True)]
         case LineState.MISDIRECTED:
             return [Problem(f"uplink: not the shield's answer: {delivered.detail}", "check uplink.url", broken=True)]
         case _:
@@ -102,18 +103,14 @@ def of_identity(identity: Identity, moment: Moment, *, able: bool) -> list[Probl
     """A certificate that is missing, of no use, or ends soon; `able` says whether it renews by itself."""
     if identity.state is not IdentityState.ACTIVE:
         missing = identity.state is IdentityState.MISSING
-        return [
-            Problem(
-                f"identity: {identity.detail or 'not enrolled yet'}", identity.fix or "sensor-agent enroll", not missing
-            )
-        ]
+        return [Problem(f"identity: {identity.detail or 'not enrolled yet'}", identity.fix or ENROLL, not missing)]
     found = []
     says, now = identity.certificate, moment.now
     if says and says.renews_after <= now and says.days_left(now) < WARN_DAYS and moment.clock_synchronised:
         what = f"identity: the certificate expires in {says.days_left(now)} days"
-        found.append(Problem(what, "sensor-agent renew" if able else "sensor-agent enroll --force"))
+        found.append(Problem(what, RENEW if able else f"{ENROLL} --force"))
     if identity.moved:
-        found.append(Problem(f"identity: another {identity.moved} than at enrollment", "sensor-agent renew"))
+        found.append(Problem(f"identity: another {identity.moved} than at enrollment", RENEW))
     return found
 
 
