@@ -1,4 +1,16 @@
-"""The spool: readings on flash between sampling and delivery. The only package that talks to SQLite."""
+"""The spool: readings on flash between sampling and delivery. The only package that talks to SQLite.
+
+What others call is `queue`: the one lock, and the public methods. An `append` goes down this list, from `shelf` to `table`.
+- where readings are: `shelf` (file and memory as one), `memory` (not yet committed), `departed` (what has left, while the
+  file may still hold it; `watermark` tells the next process), `front` (what goes next), `again` (what goes once more).
+- when to write: `writer` (when a commit is due, and `trouble` if it fails), `commit` (what one does), `bounds` (what is
+  dropped when the spool is full).
+- the file: `connection` (lost and made again), `store` (opened for this process alone), `blank` (a new one), `schema`,
+  `header` (whose it is), `table` and `row` (its SQL).
+- a damaged file: `damage` (moved aside), `salvage` (what can be read of it).
+- what is not simply pending: `held` (waits for the clock), `aside` (refused), `past` (delivered and still known, in packed
+  blocks: `block`), `gaps` (why readings are missing). `known` gives out all of them.
+"""
 
 from agent.spool.bounds import Limits
 from agent.spool.front import Counts

@@ -40,7 +40,7 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which of them are meant; each condition narrows, and none is empty or None by mistake: that means all."""
+    """Which of them are meant: those that pass each condition. One that is empty or None lets all pass."""
 
     seqs: tuple[int, ...] = ()
     sensor: str | None = None

@@ -15,7 +15,7 @@ from agent.spool.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 PAGE: Final = 512
 BYTES_PER_READING: Final = 28  # measured at page size 512
 MAX_PREALLOCATED: Final = 8 << 20
-PIECE: Final = 64 << 10  # what the cache holds: growing by more at a time costs 11 MiB of heap
+PIECE_BYTES: Final = 64 << 10  # what the cache holds: growing by more at a time costs 11 MiB of heap
 
 
 def preallocated(max_readings: int) -> int:
@@ -80,8 +80,8 @@ def grow(db: sqlite3.Connection, size: int) -> bool:
     try:
         db.execute("BEGIN")
         db.execute("CREATE TABLE IF NOT EXISTS pad(bytes BLOB)")
-        for _ in range(-(-size // PIECE)):
-            db.execute("INSERT INTO pad VALUES (zeroblob(?))", (min(size, PIECE),))
+        for _ in range(-(-size // PIECE_BYTES)):
+            db.execute("INSERT INTO pad VALUES (zeroblob(?))", (min(size, PIECE_BYTES),))
         db.execute("COMMIT")
         db.execute("DROP TABLE pad")
     except sqlite3.OperationalError:  # the spool works all the same, it only does not outlive a full disk

@@ -10,7 +10,7 @@ from agent.spool import bounds, gaps, past, table
 from agent.spool.bounds import Limits
 from agent.spool.shelf import Shelf, number
 
-PIECE: Final = 1_000  # rows in a commit on a full disk: 60 to 120 pages, of the 500 that its WAL has
+PIECE_ROWS: Final = 1_000  # in a commit on a full disk: 60 to 120 pages, of the 500 that its WAL has
 
 
 def write(
@@ -36,19 +36,19 @@ def write(
     shelf.memory.tried = rows[-1].seq if rows else 0
     with shelf.file.transaction(rows=len(rows)) as db:
         ring = ring and shelf.file.roomy
-        left = past.leaving(db, floor=departed.floor, settled=departed.above)
+        left = past.leaving(db, floor=departed.floor, above=departed.above)
         tail = shelf.tail.after(left, shelf.last_seconds)
         tail = tail.closed() if last else tail
         went = bounds.Dropped()
         keep = partial(bounds.keep, db, went, limits, floor=departed.floor, pending=shelf.pending, utc=utc, most=most)
         if not shelf.file.roomy:  # first, for the rows need these pages
             past.give_way(db)
-            table.delete(db, floor=departed.floor, settled=departed.above)
+            table.delete(db, floor=departed.floor, above=departed.above)
             keep()
         table.insert(db, rows, sensor_ids=shelf.sensors, boot_ids=shelf.boots)
         if ring:
             past.store(db, tail.full, room_bytes=past.room(limits.max_readings))
-        table.delete(db, floor=departed.floor, settled=departed.above)
+        table.delete(db, floor=departed.floor, above=departed.above)
         shelf.again.delete_left(db)
         keep()
         gaps.write(db, joined([*shelf.gaps, *went.gaps]))
@@ -78,27 +78,27 @@ def write_in_pieces(shelf: Shelf, limits: Limits, *, claim: int, utc: float | No
     SpoolError; what is committed by then stays so.
     """
     above = sorted(shelf.departed.above)
-    for at in range(0, len(above), PIECE):
-        _forget(shelf, floor=0, settled=above[at : at + PIECE])
+    for at in range(0, len(above), PIECE_ROWS):
+        _forget(shelf, floor=0, above=above[at : at + PIECE_ROWS])
     while (floor := _end_of_piece(shelf)) is not None:
-        _forget(shelf, floor=floor, settled=())
+        _forget(shelf, floor=floor, above=())
     more = True
     while more:
         before = shelf.pending
-        write(shelf, replace(limits, thin=False), claim=claim, utc=utc, ring=False, most=PIECE)
+        write(shelf, replace(limits, thin=False), claim=claim, utc=utc, ring=False, most=PIECE_ROWS)
         more = bool(shelf.memory.rows) or limits.max_readings < shelf.pending < before
 
 
-def _forget(shelf: Shelf, *, floor: int, settled: Sequence[int]) -> None:
+def _forget(shelf: Shelf, *, floor: int, above: Sequence[int]) -> None:
     """Delete some of what has left, and keep it for the past."""
     with shelf.file.transaction(rows=0) as db:
-        tail = shelf.tail.after(past.leaving(db, floor=floor, settled=settled), shelf.last_seconds)
-        table.delete(db, floor=floor, settled=settled)
+        tail = shelf.tail.after(past.leaving(db, floor=floor, above=above), shelf.last_seconds)
+        table.delete(db, floor=floor, above=above)
     shelf.tail = tail
 
 
 def _end_of_piece(shelf: Shelf) -> int | None:
     """Up to which number the next piece goes of what has left; None when there is no more."""
     sql = "SELECT max(seq) FROM (SELECT seq FROM reading WHERE seq <= ? ORDER BY seq LIMIT ?)"
-    end: int | None = shelf.file.ask(lambda db: db.execute(sql, (shelf.departed.floor, PIECE)).fetchone()[0])
+    end: int | None = shelf.file.ask(lambda db: db.execute(sql, (shelf.departed.floor, PIECE_ROWS)).fetchone()[0])
     return end

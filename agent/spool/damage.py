@@ -42,7 +42,7 @@ def check(db: sqlite3.Connection, *, thorough: bool) -> None:
         raise kind(str(found[0] if found else "quick_check says nothing"))
 
 
-def aside(path: Path) -> list[tuple[int, Path]]:
+def damaged_files(path: Path) -> list[tuple[int, Path]]:
     """The damaged files beside the spool, oldest first, each with its number."""
     found = [
         (each.name.removeprefix(f"{path.name}.damaged-"), each) for each in path.parent.glob(f"{path.name}.damaged-*")
@@ -53,7 +53,7 @@ def aside(path: Path) -> list[tuple[int, Path]]:
 def was_interrupted(path: Path) -> bool:
     """Whether a power cut came while the spool was moved aside: it has two names then, and its WAL has left it."""
     with suppress(OSError):
-        return any(each.samefile(path) for _, each in aside(path))
+        return any(each.samefile(path) for _, each in damaged_files(path))
     return False
 
 
@@ -63,7 +63,7 @@ def move_aside(path: Path, *, max_readings: int) -> None:
     Raises SpoolError if that cannot be written, TryLater if another process has the file; then nothing is lost, and
     the next call goes on.
     """
-    before = [(number, each) for number, each in aside(path) if not each.samefile(path)]
+    before = [(number, each) for number, each in damaged_files(path) if not each.samefile(path)]
     number = max((number for number, _ in before), default=0) + 1
     damaged = path.with_name(f"{path.name}.damaged-{number}")
     try:

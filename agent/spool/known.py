@@ -15,7 +15,7 @@ from agent.spool.queue import Spool
 from agent.spool.row import Row, Spooled
 from agent.spool.shelf import Shelf, number
 
-PIECE: Final = 1_000
+PIECE_ROWS: Final = 1_000  # given out at once, and what the queue is held for
 
 
 class Where(StrEnum):
@@ -87,11 +87,11 @@ def replay(spool: Spool, since: int, until: int, *, most: int) -> int:
     call again adds the rest.
     """
     added = 0
-    spool.settle()
+    spool.commit_departed()
     for rows in passed(spool, since, until):
-        for at in range(0, len(rows), PIECE):
+        for at in range(0, len(rows), PIECE_ROWS):
             with spool.shelf() as shelf:
-                added += _queue(shelf, rows[at : at + PIECE], most)
+                added += _queue(shelf, rows[at : at + PIECE_ROWS], most)
     return added
 
 
@@ -118,7 +118,7 @@ def _stored(spool: Spool) -> Iterator[list[Known]]:
     last, more = 0, True
     while more:
         with spool.shelf() as shelf:
-            rows = shelf.file.rows("seq > ? ORDER BY seq LIMIT ?", last, PIECE) if shelf.file.is_open else []
+            rows = shelf.file.rows("seq > ? ORDER BY seq LIMIT ?", last, PIECE_ROWS) if shelf.file.is_open else []
             here = [_queued(row, gone=shelf.departed.has(row.seq)) for row in rows or shelf.memory.rows]
             kept = [] if rows or not shelf.file.is_open else aside.listed(shelf, Chosen())
         yield here
@@ -135,7 +135,7 @@ def _again(spool: Spool, last: int) -> list[Row]:
         if not shelf.again.count:
             return []
         where = "seq > ? ORDER BY seq LIMIT ?"
-        return shelf.file.ask(lambda db: list(table.each(db, where, last, PIECE, source="again")))
+        return shelf.file.ask(lambda db: list(table.each(db, where, last, PIECE_ROWS, source="again")))
 
 
 def _between(rows: Sequence[Spooled], since: int, until: int) -> list[Spooled]:

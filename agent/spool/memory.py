@@ -44,7 +44,7 @@ class Memory:
             self.rows.append(Row.make(seq, Reading(row.sensor, row.milli, row.seconds), boot=row.boot))
         return first + len(moved)
 
-    def settle(self, there: Iterable[int]) -> list[int]:
+    def forget_stored(self, there: Iterable[int]) -> list[int]:
         """Forget the rows that the file holds, of those that it might hold; gives the numbers there of rows that have
         left under their new numbers.
         """

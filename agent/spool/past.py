@@ -39,15 +39,15 @@ def room(max_readings: int) -> int:
     return min(ROOM_BYTES, max_readings * BYTES_PER_READING)
 
 
-def leaving(db: sqlite3.Connection, *, floor: int, settled: Iterable[int]) -> Iterator[Spooled]:
+def leaving(db: sqlite3.Connection, *, floor: int, above: Iterable[int]) -> Iterator[Spooled]:
     """The readings that are to be deleted because they were delivered; thinned beyond a burst."""
-    rows = _leaving(db, floor, settled)
+    rows = _leaving(db, floor, above)
     yield from islice(rows, block.BURST)
     yield from block.thinned(rows, AGES[0].then_every)
 
 
-def _leaving(db: sqlite3.Connection, floor: int, settled: Iterable[int]) -> Iterator[Spooled]:
-    alone = (row for seq in sorted(settled) for row in table.each(db, "seq = ?", seq))
+def _leaving(db: sqlite3.Connection, floor: int, above: Iterable[int]) -> Iterator[Spooled]:
+    alone = (row for seq in sorted(above) for row in table.each(db, "seq = ?", seq))
     for row in chain(table.each(db, "seq <= ? ORDER BY seq", floor), alone):
         if row.intact and not row.boot:
             yield row.spooled()

@@ -13,7 +13,7 @@ from typing import Self
 from agent.errors import SpoolError
 from agent.ledger import Cause, Gap, joined
 from agent.reading import Reading
-from agent.spool import aside, front, waiting
+from agent.spool import aside, front, held
 from agent.spool.bounds import Limits
 from agent.spool.front import Counts
 from agent.spool.row import Spooled
@@ -156,7 +156,7 @@ class Spool:
         """
         with self._lock:
             self._writer.salvage_all()
-            return waiting.release(self._shelf, boot_id, offset_seconds)
+            return held.release(self._shelf, boot_id, offset_seconds)
 
     def forget_boots(self, current: str) -> int:
         """Set aside what is held since earlier boots: nothing can tell its time any more. Gives how many.
@@ -165,9 +165,9 @@ class Spool:
         """
         with self._lock:
             self._writer.salvage_all()
-            return waiting.forget_boots(self._shelf, current)
+            return held.forget_boots(self._shelf, current)
 
-    def settle(self) -> None:
+    def commit_departed(self) -> None:
         """Commit what has left since the last tick, so that it is of the past: for a person, and not on a tick."""
         with self._lock:
             if self._shelf.owing:

@@ -70,7 +70,7 @@ class Shelf:
         known, self.boots, self.sensors = self.boots, table.boots(db), table.sensors(db)
         self._renumber_boots(known)
         # a commit that seemed to fail may be in the file all the same
-        gone = self.memory.settle([seq for seq in self.memory.doubtful() if self.file.rows("seq = ?", seq)])
+        gone = self.memory.forget_stored([seq for seq in self.memory.doubtful() if self.file.rows("seq = ?", seq)])
         self.departed.leave(gone)
         left = self.file.rows("seq <= ? LIMIT 1", self.departed.floor)  # the process before was killed
         self.owing = self.owing or bool(gone or left)

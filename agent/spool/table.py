@@ -101,10 +101,10 @@ def restamp(db: sqlite3.Connection, stamped: Sequence[Row]) -> None:
     )
 
 
-def delete(db: sqlite3.Connection, *, floor: int, settled: Iterable[int]) -> None:
-    """Remove what has left: everything up to the floor, and what was settled above it."""
+def delete(db: sqlite3.Connection, *, floor: int, above: Iterable[int]) -> None:
+    """Remove what has left: everything up to the floor, and these numbers above it."""
     db.execute("DELETE FROM reading WHERE seq <= ?", (floor,))
-    db.executemany("DELETE FROM reading WHERE seq = ?", [(seq,) for seq in settled])
+    db.executemany("DELETE FROM reading WHERE seq = ?", [(seq,) for seq in above])
 
 
 def move_aside(db: sqlite3.Connection, moved: Sequence[Row], *, status: int | None, reason: str, keep: int) -> int:
@@ -114,7 +114,7 @@ def move_aside(db: sqlite3.Connection, moved: Sequence[Row], *, status: int | No
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(row.seq, row.sensor, row.seconds, row.milli, row.boot, status, reason) for row in moved],
     )
-    delete(db, floor=0, settled=[row.seq for row in moved])
+    delete(db, floor=0, above=[row.seq for row in moved])
     return db.execute(
         "DELETE FROM set_aside WHERE seq <= (SELECT seq FROM set_aside ORDER BY seq DESC LIMIT 1 OFFSET ?)", (keep,)
     ).rowcount

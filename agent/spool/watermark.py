@@ -16,7 +16,7 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-_FORM: Final = struct.Struct("<QqI")  # spool id, highest settled seq, CRC-32 of the two
+_FORM: Final = struct.Struct("<QqI")  # spool id, the floor of what has left, CRC-32 of the two
 
 
 class Watermark:
