@@ -29,7 +29,7 @@ def test_eight_hours_of_outage_are_drained_in_order(tmp_path: Path) -> None:
         rig.enroll()
         config = load(rig.config)
         now = 0.0
-        begun = 1_790_000_000.0
+        begun = 1_795_000_000.0
         with parts.spool(config, rig.board) as spool:
             clock = Clock(rig.board, wall=lambda: begun + now, since_boot=lambda: now, boot_id="boot")
             probes = parts.probes(config, rig.board, wait=threading.Event().wait)
@@ -70,7 +70,7 @@ def test_a_double_of_a_clock_once_far_ahead_is_no_proof_after_a_restart(tmp_path
             flush = parts.flush(spool, parts.plan(config, rig.board), jitter=lambda: 0.0)
             flush.step()  # the first twin is stored, the other waits
             flush.close()
-            spool.append([Reading("attic", 20_000, 1_790_000_000)])  # the clock is right again
+            spool.append([Reading("attic", 20_000, 1_795_000_000)])  # the clock is right again
         assert rig.shield is not None
         rig.shield.faults.put("shield", ["drop*1"])
         with parts.spool(config, rig.board) as spool:

@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from agent import __version__
+from agent import BUILD_EPOCH, __version__
 
 ROOT: Final = Path(__file__).parent.parent
 BILL: Final = ROOT / "packaging/sensor-agent.cdx.json"  # in the wheel and in the Debian package
@@ -26,6 +27,25 @@ def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
     entries = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert entries[0] == __version__
+
+
+def released(changelog: str) -> list[datetime]:
+    """The dates of its entries, at midnight UTC."""
+    days = re.findall(r"^## \[\d.*?\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    return [datetime.fromisoformat(day).replace(tzinfo=UTC) for day in days]
+
+
+def test_the_dates_of_releases_are_read_and_an_unreleased_entry_has_none() -> None:
+    text = "## [0.2.0] - unreleased\n\n### Added\n\n## [0.1.0] - 2026-12-24\n\n- Said on 2027-01-01.\n"
+
+    assert released(text) == [datetime(2026, 12, 24, tzinfo=UTC)]
+
+
+def test_the_clock_check_was_moved_on_with_the_newest_release() -> None:
+    made = datetime.fromtimestamp(BUILD_EPOCH, UTC)
+
+    assert all(made >= each for each in released((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+    assert made <= datetime.now(UTC), "readings taken now would be held"
 
 
 def test_the_debian_changelog_is_made_of_the_newest_entry_alone() -> None:

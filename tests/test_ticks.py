@@ -12,9 +12,9 @@ from agent.errors import Unreadable
 from agent.lanes.lane import GRACE_SECONDS
 from agent.sampler import Probe, Sampler
 from agent.spool import Spool
-from agent.ticks import HAND_SECONDS, Ticks
+from agent.ticks import COMMIT_SECONDS, Ticks
 
-BOOTED = 1_790_000_000.0
+BOOTED = 1_795_000_000.0
 
 
 class Thermometer:
@@ -132,7 +132,7 @@ def test_prepared_tick_is_looked_at_when_all_is_read_and_the_grid_stays(make: Ca
     world.ticks.tick()
     world.ticks.prepare()
     assert (world.ticks.next_due, world.ticks.next_look) == (110.0, 110.0 + GRACE_SECONDS)
-    assert world.ticks.next_news == world.ticks.next_look + HAND_SECONDS
+    assert world.ticks.next_news == world.ticks.next_look + COMMIT_SECONDS
     world.now = world.ticks.next_look
     world.ticks.tick()
     assert (world.ticks.next_due, world.ticks.next_look) == (170.0, 170.0)

@@ -21,7 +21,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_base
 
-from agent import pem
+from agent import BUILD_EPOCH, pem
 from agent.enrollment.records import Report, Wish
 from agent.enrollment.standing import certificate_in
 from agent.errors import TryLater, UnusableAnswer
@@ -32,7 +32,6 @@ from agent.record import dataclass
 log = logging.getLogger(__name__)
 
 SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
-WRITTEN: Final = datetime(2026, 11, 1, tzinfo=UTC)  # a clock before the code it runs is wrong
 
 
 def quietly(event: Event, seconds: float, _: str) -> None:
@@ -130,7 +129,7 @@ def check_clock(store: IdentityStore, *, now: datetime) -> None:
 
     Not asked of TLS: with a clock in the past every server's certificate is not yet valid, and that says nothing.
     """
-    past = WRITTEN
+    past = datetime.fromtimestamp(BUILD_EPOCH, UTC)
     for generation in store.generations():
         try:
             says = certificate_in((generation / "cert.pem").read_bytes())
