@@ -63,6 +63,20 @@ def test_code_and_message_are_shown_as_they_came() -> None:
     assert "1445 quota; plain words" in str(got)
 
 
+@pytest.mark.parametrize(
+    ("said", "mended"),
+    [
+        ("csr: no name for a device here: rpi-10000000abcdef12", "device.name"),
+        ("csr: the token is for the name sensor-007, not sensor-001", "--name"),
+        ("csr: the key must be P-256, P-384, or RSA of 2048 to 4096 bits", "enroll.key_type"),
+    ],
+)
+def test_a_refusal_of_the_name_does_not_send_to_the_key(said: str, mended: str) -> None:
+    hint = refusal(400, [(1400, said)], url="https://api.example/x").hint
+    assert mended in hint
+    assert ("key_type" in hint) == ("key_type" in mended)
+
+
 def issuer(server: Server, *, token: str = "t0ken", zone_id: str = "zone") -> CloudflareIssuer:
     url = f"https://127.0.0.1:{server.port}/client/v4/"
     return CloudflareIssuer(url=url, zone_id=zone_id, token=token, ca_file=str(authority().certificate_file))

@@ -169,7 +169,12 @@ def refusal(
             hint="give a new one-time token, or an API token (not the global key) with the permission"
             " `SSL and Certificates: Edit` for the zone",
         )
-    return Refused(f"the request was refused: {where}", hint='if it is about the key, set enroll.key_type = "rsa2048"')
+    mended = (
+        "set device.name, or take a token made with --name"
+        if "name" in said
+        else 'if it is about the key, set enroll.key_type = "rsa2048"'
+    )
+    return Refused(f"the request was refused: {where}", hint=mended)
 
 
 def _result(answer: requests.Response) -> Any:

@@ -48,7 +48,7 @@ def _for_token(token: Token, asked: Application, policy: Policy, *, approve: boo
     if not token.key and token.expires <= now:
         raise Forbidden("the token has expired")
     if token.name and name != token.name:
-        raise NotAllowed(f"csr: the token is for {token.name}, not for {name}")
+        raise NotAllowed(f"csr: the token is for the name {token.name}, not {name}")
     if asked.known is not None:
         return asked.known
     if not token.name and not allows(policy, name):
