@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -77,10 +78,12 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
 
 def serve(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 0 then."""
+    from agent.devshield.registration.ledger import refuse_others
     from agent.devshield.registration.office import RegistrationAuthority, Setup, Zone
     from agent.devshield.registration.policy import Policy
     from agent.errors import ConfigError
 
+    refuse_others(args.dir, os.geteuid())
     if not 1 <= args.days <= 5475:
         raise ConfigError(f"--days: must be 1 to 5475 (got {args.days})")
     # blocked before any thread starts, so that all of them leave these signals to the wait below
@@ -102,7 +105,7 @@ def serve(args: argparse.Namespace) -> int:
             if args.json
             else f"registration authority, signs with: {where['signer']}\n\n# for each device's configuration\n"
             f'[enroll]\nurl = "{where["url"]}"\nzone_id = ""\n'
-            + (f'ca_file = "{where["ca_file"]}"\n' if where["ca_file"] else "")
+            + (f'ca_file = "{where["ca_file"]}"  # or where its copy is\n' if where["ca_file"] else "")
         )
         sys.stdout.flush()
         signal.sigwait(SIGNALS)
@@ -118,7 +121,7 @@ def make_token(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """List the keys, the oldest first."""
-    entries = _ledger(args).entries()
+    entries = _ledger(args, writes=False).entries()
     if args.json:
         rows = [
             {
@@ -153,9 +156,11 @@ def refuse(args: argparse.Namespace) -> int:
 
 def revoke(args: argparse.Namespace) -> int:
     """Off the allow-list at once, then revoked by the signer; run again if the signer was not ready."""
+    from agent.devshield.registration.ledger import refuse_others
     from agent.devshield.registration.office import remembered_signer
     from agent.devshield.registration.records import IN_FORCE
 
+    refuse_others(args.dir, os.geteuid())
     signer = remembered_signer(args.dir)
     for entry in _ledger(args).decide(args.which, "revoked", among=(*IN_FORCE, "revoked"), several=True):
         if entry.issuer_id:
@@ -164,9 +169,11 @@ def revoke(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ledger(args: argparse.Namespace) -> "Ledger":
-    from agent.devshield.registration.ledger import Ledger
+def _ledger(args: argparse.Namespace, *, writes: bool = True) -> "Ledger":
+    from agent.devshield.registration.ledger import Ledger, refuse_others
 
+    if writes or os.geteuid() != 0:  # root may look
+        refuse_others(args.dir, os.geteuid())
     return Ledger(args.dir)
 
 

@@ -1,6 +1,7 @@
 """One connection's requests as values, and outcomes as HTTP/1.1; the connection is kept alive."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 
 from agent.devshield.edge import Link, Visitor
-from agent.devshield.reply import Reply, page
+from agent.devshield.reply import TEXT, Reply, page
 from agent.devshield.request_body import BadBody, body_of
+from agent.errors import AgentError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,19 @@ class Exchange(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         address = str(self.client_address[0])
         request = Request(self.command, self.path, headers, body, address, self.request.visitor)
-        outcome = self.server.application(request)
+        outcome = self._outcome(request)
         self.close_connection |= self.server.stop.is_set()
         self._send(outcome)
+
+    def _outcome(self, request: Request) -> Outcome:
+        """What the application makes of it; an error of its own is said in the log, and to the client as a 500."""
+        try:
+            return self.server.application(request)
+        except Exception as error:
+            known = isinstance(error, (OSError, AgentError))  # as a file that another user owns; the rest are bugs
+            about = {"CLIENT": request.address, "REASON": f"{type(error).__name__}: {error}"}
+            log.error("request not answered", exc_info=None if known else error, extra=about)  # noqa: TRY400 - see above
+            return Outcome(Reply(500, TEXT, b"the server failed, and its log says why"))
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """`do_X` for each method X that http.server looks for: the application knows which there are."""

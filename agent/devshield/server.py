@@ -4,9 +4,11 @@ Ends at once when it is told to: what has been answered is sent, and every wait 
 """
 
 import contextlib
+import errno
 import logging
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 4 << 20  # Cloudflare takes 100 MiB, which as parsed JSON are 2 GiB
 IDLE_SECONDS: Final = 400  # for a handshake, or between two bytes: Cloudflare's
+# how a connection fails when its client has gone; a time-out of the kernel's is BlockingIOError
+LEFT: Final = (ConnectionError, TimeoutError, BlockingIOError, ssl.SSLError)
+LEFT_NUMBERS: Final = {errno.ENOTCONN, errno.EHOSTUNREACH, errno.ENETUNREACH}
 ENDING_SECONDS: Final = 1.0  # for a client to take the answer that it is being given when all ends
 
 
@@ -108,9 +113,9 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             spare.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's form
-        """A client that went away is no news; anything else is a bug here."""
+        """A client that went away is no news; anything else is a fault here."""
         error = sys.exc_info()[1]
-        if isinstance(error, OSError):
+        if isinstance(error, LEFT) or (isinstance(error, OSError) and error.errno in LEFT_NUMBERS):
             log.debug("connection ended", extra={"CLIENT": client_address[0], "REASON": str(error)})
         else:
             log.error("request not answered", exc_info=error, extra={"CLIENT": client_address[0]})

@@ -9,14 +9,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO, cast
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from world.visitors import Pair, ask, connect
+from world.visitors import Pair, ask, connect, door
 
-from agent.devshield.edge import Link, Visitor
 from agent.devshield.exchange import Outcome, Request
 from agent.devshield.reply import TEXT, Reply
 from agent.devshield.server import HttpServer
@@ -25,12 +23,6 @@ from agent.devshield.shield import Shield
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 BODY_BYTES = 1000
 GOOD = b"POST /temps HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def door(connection: socket.socket) -> Link:
-    """One without TLS: what is tried here lies above it."""
-    streams = connection.makefile("rb"), connection.makefile("wb")
-    return Link(cast("BinaryIO", streams[0]), cast("BinaryIO", streams[1]), Visitor(), connection.close)
 
 
 @pytest.fixture(scope="module")

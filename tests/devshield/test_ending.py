@@ -3,11 +3,10 @@
 import socket
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO, cast
 
 import pytest
+from world.visitors import door
 
-from agent.devshield.edge import Link, Visitor
 from agent.devshield.exchange import Outcome, Request
 from agent.devshield.reply import TEXT, Reply
 from agent.devshield.server import HttpServer
@@ -53,12 +52,6 @@ class Ending:
         self.idle.close()
         self._thread.join(10)
         assert not self._thread.is_alive()
-
-
-def door(connection: socket.socket) -> Link:
-    """One without TLS: what is tried here lies above it."""
-    streams = connection.makefile("rb"), connection.makefile("wb")
-    return Link(cast("BinaryIO", streams[0]), cast("BinaryIO", streams[1]), Visitor(), connection.close)
 
 
 @pytest.fixture

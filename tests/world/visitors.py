@@ -1,11 +1,13 @@
 """Clients of a shield: every kind of certificate that may be shown to an edge, and a plain way to ask."""
 
 import http.client
+import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import pem
 from agent.devshield.authority import Authority
+from agent.devshield.edge import Link, Visitor
 from agent.devshield.shield import Shield
 
 NAME = "sensor-001.devices.example.com"
@@ -103,3 +106,9 @@ def visit(shield: Shield, shown: Pair | None = None, method: str = "POST", body:
         return ask(to, method, body)
     finally:
         to.close()
+
+
+def door(connection: socket.socket) -> Link:
+    """A server's door without TLS, for what lies above it."""
+    streams = connection.makefile("rb"), connection.makefile("wb")
+    return Link(cast("BinaryIO", streams[0]), cast("BinaryIO", streams[1]), Visitor(), connection.close)

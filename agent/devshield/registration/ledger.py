@@ -7,7 +7,9 @@ reader needs no lock: the server and an operator's command may work at the same 
 import fcntl
 import json
 import os
+import pwd
 import secrets
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +133,29 @@ class Ledger:
         """Add one line to them, which costs the same for the ten-thousandth device."""
         with self.changing(), self.allowed_file.open("a") as file:
             file.write(_allowed(entry))
+
+
+def refuse_others(directory: Path, user: int) -> None:
+    """Raises CannotWrite if the directory is there and another user's: the server could not read a file of `user`'s."""
+    try:
+        owner = directory.stat().st_uid
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CannotWrite(f"{directory}: {error.strerror}", hint="run it as the user who serves") from error
+    if owner != user:
+        name = _user_name(owner)
+        raise CannotWrite(
+            f"{directory}: belongs to {name}, and this is {_user_name(user)}",
+            hint=f"sudo -u {shlex.quote(name)} sensor-agent shield authority …",
+        )
+
+
+def _user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"  # as sudo takes it
 
 
 def _is_meant(entry: Entry, which: str) -> bool:

@@ -1,6 +1,8 @@
 """What an operator does: approvals, and the commands beside a running authority."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,10 +11,13 @@ from typing import Any
 
 import pytest
 from world.fleet import NAME, Device, call, request_for
+from world.users import NOBODY
 
+from agent.devshield.registration.ledger import refuse_others
 from agent.devshield.registration.office import RegistrationAuthority
+from agent.devshield.registration.records import hash_of
 from agent.devshield.shield import Shield
-from agent.errors import ConfigError, TryLater
+from agent.errors import CannotWrite, ConfigError, TryLater
 
 LATER = 4_000_000_000.0
 AUTHORITY = [sys.executable, "-m", "agent", "shield", "authority"]
@@ -122,3 +127,32 @@ def test_serve_without_the_zones_token_is_a_mistake_in_the_command(tmp_path: Pat
     done = run("serve", "--dir", str(tmp_path), "--names", "x", "--zone", "abc", "--zone-token-file", "/nonexistent")
 
     assert (done.returncode, "/nonexistent: no token" in done.stderr) == (78, True)
+
+
+def test_a_record_that_the_authority_cannot_read_does_not_look_like_a_broken_network(
+    office: RegistrationAuthority, caplog: pytest.LogCaptureFixture
+) -> None:
+    (office.ledger.directory / "tokens" / f"{hash_of('t0ken')}.json").mkdir()
+
+    assert call(office, "GET", token="t0ken").status == 500
+    assert any("IsADirectoryError" in record.__dict__.get("REASON", "") for record in caplog.records)
+
+
+def test_commands_of_another_user_are_refused_with_the_one_to_run(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give a directory away")
+    os.chown(tmp_path, NOBODY, NOBODY)
+    done = [run(*words, "--dir", str(tmp_path)) for words in (["token"], ["serve", "--names", "x"], ["approve", "x"])]
+
+    assert [each.returncode for each in done] == [73] * 3
+    assert all(re.search("next: sudo -u nobody sensor-agent shield authority", each.stderr) for each in done)
+    assert list(tmp_path.iterdir()) == []
+    assert run("list", "--dir", str(tmp_path)).returncode == 0
+
+
+def test_a_directory_that_is_ours_or_not_there_yet_is_nobody_elses(tmp_path: Path) -> None:
+    refuse_others(tmp_path, os.geteuid())
+    refuse_others(tmp_path / "new", os.geteuid())
+
+    with pytest.raises(CannotWrite, match=f"{tmp_path}: belongs to .*, and this is #4000000000"):
+        refuse_others(tmp_path, 4_000_000_000)
