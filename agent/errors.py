@@ -1,7 +1,7 @@
-"""Every exception raised on purpose, named after who must act.
+"""Exceptions raised on purpose, named after who must act; a module has one of its own where its callers tell it apart.
 
-`exit_code` is what a command ends with when the error reaches it (sysexits.h numbers):
-1 a fault in the agent, 65 unusable answer, 73 cannot write, 75 try again later, 77 refused, 78 configuration.
+`exit_code` is what a command ends with when the error reaches it (sysexits.h numbers from 64 on):
+1 a fault in the agent, 2 usage, 65 unusable answer, 73 cannot write, 75 try again later, 77 refused, 78 configuration.
 """
 
 from typing import ClassVar, Final
@@ -19,6 +19,12 @@ class AgentError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UsageError(AgentError):
+    """The command cannot be done as it was typed; nothing was changed."""
+
+    exit_code = 2
 
 
 class ConfigError(AgentError):

@@ -10,14 +10,8 @@ from typing import Any
 
 from agent.cli import when
 from agent.cli.ask import ask
-from agent.errors import AgentError, CannotWrite
+from agent.errors import CannotWrite, UsageError
 from agent.reading import LATEST_SECOND, counted, decimal, utc_text
-
-
-class UnknownSensor(AgentError):
-    """Nothing is known of a sensor of that name."""
-
-    exit_code = 2
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -47,7 +41,7 @@ def history(args: argparse.Namespace) -> int:
     until = int(now) if args.until is None else when.second(args.until, now=now, option="--until")
     if since >= until:
         end = "now" if args.until is None else f"--until {args.until}"
-        raise when.BadTime(f"--since {args.since} is not before {end}", hint=f"write it as {when.AS}")
+        raise UsageError(f"--since {args.since} is not before {end}", hint=f"write it as {when.AS}")
     # a clock that was set back has stamps ahead of it: what is there is shown
     readings = {} if args.gaps else _readings(args, since, LATEST_SECOND if args.until is None else until)
     gaps = [gap for line in ask(args.config, args.root, {"ask": "gaps"}) for gap in line["gaps"]]
@@ -77,7 +71,7 @@ def _chosen(args: argparse.Namespace, known: list[str]) -> list[str]:
     for name in args.sensors:
         if name not in known:
             what = f"the device knows of: {', '.join(known)}" if known else "sensor-agent status"
-            raise UnknownSensor(f"nothing is known of a sensor {name!r} since {args.since}", hint=what)
+            raise UsageError(f"nothing is known of a sensor {name!r} since {args.since}", hint=what)
     return args.sensors or known
 
 

@@ -8,14 +8,8 @@ import time
 from agent.cli import parts
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.config import load
-from agent.errors import AgentError
+from agent.errors import UsageError
 from agent.sampler import Sampler
-
-
-class UnknownSensor(AgentError):
-    """The name given is of no configured sensor."""
-
-    exit_code = 2
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -37,7 +31,7 @@ def read(args: argparse.Namespace) -> int:
             import difflib
 
             near = difflib.get_close_matches(name, known, n=1) or known
-            raise UnknownSensor(f"no sensor is named {name!r}", hint=f"the configuration has: {', '.join(near)}")
+            raise UsageError(f"no sensor is named {name!r}", hint=f"the configuration has: {', '.join(near)}")
     probes = [
         probe
         for probe in parts.probes(config, args.root, wait=threading.Event().wait)

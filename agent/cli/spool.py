@@ -9,14 +9,8 @@ from agent.cli import when
 from agent.cli.ask import ask
 from agent.cli.render import table, write_json
 from agent.cli.spool_export import export
-from agent.errors import AgentError
+from agent.errors import UsageError
 from agent.reading import counted, decimal, utc_text
-
-
-class NothingChosen(AgentError):
-    """The command changes what is there, and was not told what."""
-
-    exit_code = 2
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -131,7 +125,7 @@ def replay(args: argparse.Namespace) -> int:
         when.second(text, now=now, option=option) for text, option in ((args.since, "--from"), (args.until, "--to"))
     )
     if since > until:
-        raise when.BadTime(f"--from {args.since} is after --to {args.until}", hint=f"write them as {when.AS}")
+        raise UsageError(f"--from {args.since} is after --to {args.until}", hint=f"write them as {when.AS}")
     (line,) = ask(args.config, args.root, {"ask": "replay", "since": since, "until": until})
     if args.json:
         write_json({"replayed": line["replayed"], "since": utc_text(since), "until": utc_text(until)})
@@ -149,7 +143,7 @@ def _explicit(args: argparse.Namespace) -> dict[str, Any]:
     """The filter, which must say something."""
     chosen = _filter(args)
     if args.all == any(value not in ([], None) for value in chosen.values()):
-        raise NothingChosen(
+        raise UsageError(
             "say which: --seq N, --sensor NAME or --status CODE, or --all alone",
             hint="sensor-agent spool set-aside list",
         )

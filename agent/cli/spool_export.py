@@ -12,17 +12,11 @@ from typing import Any, Final
 from agent.chart import csv_text
 from agent.cli.ask import ask
 from agent.cli.render import write_json
-from agent.errors import AgentError, CannotWrite
+from agent.errors import CannotWrite, UsageError
 from agent.reading import LATEST_SECOND, counted, decimal, utc_text
 
 FIELDS: Final = ("where", "seq", "sensor", "time", "celsius", "status", "reason")
 SUFFIXES: Final = {".csv": "csv", ".jsonl": "jsonl"}
-
-
-class UnknownFormat(AgentError):
-    """The file's name does not say what it is to be."""
-
-    exit_code = 2
 
 
 def export(args: argparse.Namespace) -> int:
@@ -30,7 +24,7 @@ def export(args: argparse.Namespace) -> int:
     to_stdout = args.file == "-"
     form = args.format or ("csv" if to_stdout else SUFFIXES.get(Path(args.file).suffix))
     if form is None:
-        raise UnknownFormat(f"{args.file}: neither .csv nor .jsonl", hint="--format csv or --format jsonl")
+        raise UsageError(f"{args.file}: neither .csv nor .jsonl", hint="--format csv or --format jsonl")
     rows = _rows(args, past=args.past)
     if to_stdout:
         sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]  # CRLF stays CRLF
