@@ -100,6 +100,7 @@ def greeting(shield: "Shield") -> str:
         if shield.tls == "pyopenssl"
         else "a certificate that does not verify ends in a TLS alert, not in 403: pip install 'sensor-agent[shield]'"
     )
+    copied = "; copy ca.pem and the token to the device, and name its copies here" if shield.for_others else ""
     page = f"the reader's page is at {where['page']} (docs/reader.md)\n" if where["page"] else ""
     return f"""\
 development shield, not Cloudflare: it protects nothing, keep it on your own machine
@@ -107,7 +108,7 @@ rule {where["rule"]}, {where["readings_api"]} API; {tls}
 {page}\
 requests are written to {where["requests_file"]}, and here with -v; Ctrl-C ends it
 
-# for the configuration
+# for the configuration{copied}
 [uplink]
 url = "{where["shield"]}"
 ca_file = "{where["ca_file"]}"

@@ -1,6 +1,7 @@
-"""A certificate authority in a directory: it signs the development shield's certificates, and the tests' ones.
+"""A certificate authority in a directory: the development shield's, the tests', and a fleet's without a zone.
 
-It is real enough for every TLS library and for nothing else: its key lies unencrypted beside its certificate.
+Its key lies unencrypted beside its certificate, with mode 0600: who may read the directory may sign. A fleet's is
+guarded by the user it belongs to; the development shield's is not to be trusted by anything real.
 """
 
 import ipaddress
@@ -20,10 +21,14 @@ from agent.errors import CannotWrite, ConfigError
 
 Usage = Literal["client", "server"]
 
-NAME: Final = x509.Name([
+DEVELOPMENT: Final = x509.Name([
     x509.NameAttribute(NameOID.COUNTRY_NAME, "XX"),
     x509.NameAttribute(NameOID.ORGANIZATION_NAME, "sensor-agent development"),
     x509.NameAttribute(NameOID.COMMON_NAME, "Development CA, not Cloudflare"),
+])  # fmt: skip
+FLEET: Final = x509.Name([
+    x509.NameAttribute(NameOID.ORGANIZATION_NAME, "sensor-agent fleet"),
+    x509.NameAttribute(NameOID.COMMON_NAME, "Fleet CA"),
 ])  # fmt: skip
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397  # what browsers allow a server's certificate to live
@@ -41,8 +46,8 @@ class Authority:
         self._key = _private(self.key_file.read_bytes())
 
     @classmethod
-    def create(cls, directory: Path) -> "Authority":
-        """A new authority in the directory, which is made if need be.
+    def create(cls, directory: Path, name: x509.Name = DEVELOPMENT) -> "Authority":
+        """A new authority in the directory, which is made if need be; `name` is its subject.
 
         Raises CannotWrite if there is one already (its certificates would stop verifying) or files cannot be made.
         """
@@ -52,8 +57,8 @@ class Authority:
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(NAME)
-            .issuer_name(NAME)
+            .subject_name(name)
+            .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - BACKDATED)
@@ -152,9 +157,9 @@ def write_server_pair(authority: Authority, directory: Path, names: Sequence[str
     return certificate, key
 
 
-def open_or_create(directory: Path) -> Authority:
-    """The directory's authority, made on the first call."""
-    return Authority.open(directory) if (directory / "ca.pem").exists() else Authority.create(directory)
+def open_or_create(directory: Path, name: x509.Name = DEVELOPMENT) -> Authority:
+    """The directory's authority, made on the first call, which alone gives it its name."""
+    return Authority.open(directory) if (directory / "ca.pem").exists() else Authority.create(directory, name)
 
 
 def _now() -> datetime:

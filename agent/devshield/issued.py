@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from agent import pem
-from agent.devshield.authority import NAME, Authority
+from agent.devshield.authority import DEVELOPMENT, Authority
 
 PENDING_SECONDS: Final = 1.0  # at Cloudflare over 90 s were seen
 AUTHORITY_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_DNS, "devshield.invalid"))
@@ -125,7 +125,7 @@ def describe(certificate_pem: bytes, csr_pem: bytes, *, validity_days: int) -> d
         "id": str(uuid.uuid4()),
         "certificate_authority": {
             "id": AUTHORITY_ID,
-            "name": NAME.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value,
+            "name": DEVELOPMENT.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value,
         },
         "certificate": certificate_pem.decode("ascii"),
         "csr": csr_pem.decode("ascii").replace("\r\n", "\n").replace("\n", "\r\n"),

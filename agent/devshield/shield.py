@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from agent.devshield.address import LOOPBACK, address_of, is_loopback
 from agent.devshield.api_port import ApiPort
 from agent.devshield.authority import open_or_create, write_server_pair
 from agent.devshield.certificates_api import PREFIX, ZONE_ID, CertificatesApi
@@ -32,7 +33,6 @@ from agent.devshield.zone_api import ZoneApi
 from agent.devshield.zone_state import ZoneState
 from agent.errors import CannotWrite, TryLater
 
-LOOPBACK: Final = "127.0.0.1"
 Api = Literal["tutorial", "extended"]
 PATH: Final = "/temps"  # the tutorial's; the Worker takes any
 
@@ -57,7 +57,7 @@ class Setup:
 class Shield:
     """Serves from its making to `close`; both ports answer when it is made. `now` gives UNIX seconds.
 
-    `issued`, `tokens` and `faults` may be used while it runs.
+    `issued`, `tokens` and `faults` may be used while it runs; `for_others` says that other machines reach it.
 
     Raises ConfigError for a port, fault or certificate authority that cannot be used, CannotWrite for the
     directory, TryLater if another shield uses the directory.
@@ -104,13 +104,14 @@ class Shield:
                 stop=self._stop,
             )
             self.ca_file: Final = authority.certificate_file
-            pair = write_server_pair(authority, directory, ("localhost", LOOPBACK, setup.listen))
+            address = address_of(setup.listen)
+            pair = write_server_pair(authority, directory, address.names)
             self.port: Final = self._serve(undo, setup.port, front, pair, client_ca=self.ca_file)
             self.api_port: Final = self._serve(undo, setup.api_port, api, pair, client_ca=None)
             self._undo = undo.pop_all()
-        host = f"[{setup.listen}]" if ":" in setup.listen else setup.listen
-        self.url: Final = f"https://{host}:{self.port}{PATH}"
-        self.api_url: Final = f"https://{host}:{self.api_port}{PREFIX}"
+        self.for_others: Final = not is_loopback(address.told)
+        self.url: Final = f"https://{address.told}:{self.port}{PATH}"
+        self.api_url: Final = f"https://{address.told}:{self.api_port}{PREFIX}"
 
     def _serve(
         self, undo: ExitStack, port: int, application: Application, pair: tuple[Path, Path], *, client_ca: Path | None

@@ -12,13 +12,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
 
-from agent.devshield.authority import open_or_create, write_server_pair
+from agent.devshield.address import address_of
+from agent.devshield.authority import FLEET, open_or_create, write_server_pair
 from agent.devshield.edge import SUCCESS, Link, Visitor
 from agent.devshield.exchange import Outcome, Request
 from agent.devshield.registration.desk import Desk
@@ -68,7 +69,7 @@ class Setup:
 def make_signer(directory: Path, zone: Zone | None) -> Signer:
     """Who signs; what a zone's token file says is read now. Raises ConfigError if there is none."""
     if zone is None:
-        return CaSigner(open_or_create(directory))
+        return CaSigner(open_or_create(directory, FLEET))
     try:
         token = Path(zone.token_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +100,8 @@ class RegistrationAuthority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.verify_mode = ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        certificate, key = _server_pair(setup)
+        address = address_of(setup.listen)
+        certificate, key = _server_pair(setup, address.names)
         try:
             context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
@@ -123,9 +125,8 @@ class RegistrationAuthority:
             (setup.listen, setup.port), lambda s: _accept(context, s), self._answer, self._stop, body_bytes=BODY_BYTES
         )
         self.port: Final = self._server.port
-        host = f"[{setup.listen}]" if ":" in setup.listen else setup.listen
         self.where: Final[dict[str, Any]] = {
-            "url": f"https://{host}:{self.port}/client/v4",
+            "url": f"https://{address.told}:{self.port}/client/v4",
             "port": self.port,
             "ca_file": str(directory / "ca.pem") if setup.certificate is None else None,
             "allowed_file": str(self.ledger.allowed_file),
@@ -152,11 +153,10 @@ class RegistrationAuthority:
         self.close()
 
 
-def _server_pair(setup: Setup) -> tuple[Path, Path]:
+def _server_pair(setup: Setup, names: Sequence[str]) -> tuple[Path, Path]:
     if setup.certificate is not None and setup.key is not None:
         return setup.certificate, setup.key
-    names = ("localhost", "127.0.0.1", setup.listen, socket.gethostname())
-    return write_server_pair(open_or_create(setup.directory), setup.directory, names)
+    return write_server_pair(open_or_create(setup.directory, FLEET), setup.directory, names)
 
 
 def _accept(context: ssl.SSLContext, connection: socket.socket) -> Link:

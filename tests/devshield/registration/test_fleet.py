@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from world.fleet import NAME, Device, call, request_for
 from world.visitors import connection, put, visit
 
@@ -192,3 +193,12 @@ def test_two_processes_may_use_the_directory(office: RegistrationAuthority) -> N
     token = other.new_token(expires=LATER)
 
     assert call(office, "POST", request_for()[1], token=token).status == 200
+
+
+def test_own_authority_is_called_a_fleets_and_not_a_development_one(
+    make_office: Callable[..., RegistrationAuthority],
+) -> None:
+    where = make_office(own=True).where
+    name = x509.load_pem_x509_certificate(Path(where["ca_file"]).read_bytes()).subject.rfc4514_string()
+
+    assert name == "CN=Fleet CA,O=sensor-agent fleet"
