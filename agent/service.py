@@ -16,11 +16,11 @@ from typing import Any, Final
 from agent.delivery import LineState
 from agent.flush import Flush, Plan
 from agent.notify import Notifier
-from agent.part import POKE, Part, progressing
 from agent.record import dataclass
 from agent.sampler import TICK_SECONDS
 from agent.spool import Limits, Spool
-from agent.ticks import HAND_SECONDS, Ticks
+from agent.ticks import COMMIT_SECONDS, Ticks
+from agent.watched_thread import POKE, WatchedThread, progressing
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,16 @@ STOP_SECONDS: Final = 0.4  # for a POST in flight to end by itself; then its con
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What one configuration amounts to; a reload makes new ones. `request_seconds` bounds a POST."""
+class Assembly:
+    """What one configuration amounts to; a reload makes another. `request_seconds` bounds a POST; `describe` gives the
+    status, told whether the daemon goes on running.
+    """
 
     ticks: Ticks
     plan: Plan
     limits: Limits
     request_seconds: float
-    describe: Callable[[Ticks, bool], dict[str, Any]]
+    describe: Callable[[bool], dict[str, Any]]
 
 
 def looked_at_after(watchdog_seconds: float, *, well: bool) -> float:
@@ -46,56 +48,58 @@ def looked_at_after(watchdog_seconds: float, *, well: bool) -> float:
     return watchdog_seconds / (2 if well else 6)
 
 
-def block_signals() -> None:
+def block_awaited_signals() -> None:
     """Keep them for `Service.run`; call before any thread is made, since threads inherit it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class Service:
-    """Runs until SIGTERM or SIGINT. `reload` is called at SIGHUP, and gives None to keep the old parts; `stop` is
+    """Runs until SIGTERM or SIGINT. `reload` is called at SIGHUP, and gives None to keep the old assembly; `stop` is
     set on the way out, for whatever else waits on it.
     """
 
     def __init__(
         self,
-        parts: Parts,
+        assembly: Assembly,
         spool: Spool,
         flush: Flush,
         *,
         notifier: Notifier,
         watchdog_seconds: float | None,
         write_status: Callable[[dict[str, Any]], None],
-        reload: Callable[[Parts], Parts | None],
+        reload: Callable[[], Assembly | None],
         stop: threading.Event,
     ) -> None:
-        self._parts, self._spool, self._flush = parts, spool, flush
+        self._assembly, self._spool, self._flush = assembly, spool, flush
         self._notifier = notifier
         self._watchdog_seconds = watchdog_seconds
         self._write_status = write_status
         self._reload = reload
         self._stop = stop
         self._status_lock = threading.Lock()
-        self._sampler = Part("sampler", self._sample)
-        self._uplink = Part("uplink", self._deliver)
+        self._sampler = WatchedThread("sampler", self._sample)
+        self._uplink = WatchedThread("uplink", self._deliver)
 
     def run(self) -> None:
         """Sample and deliver. Raises what ended a thread, if one did."""
-        block_signals()
-        parts = (self._sampler, self._uplink)
+        block_awaited_signals()
+        threads = (self._sampler, self._uplink)
         well = True
-        for part in parts:
-            part.start()
+        for thread in threads:
+            thread.start()
         self._notifier.ready()
-        log.info("started", extra={"SENSORS": len(self._parts.ticks.probes), "PENDING": self._spool.counts().pending})
+        log.info(
+            "started", extra={"SENSORS": len(self._assembly.ticks.probes), "PENDING": self._spool.counts().pending}
+        )
         try:
             while (signo := self._wait(well=well)) not in {signal.SIGTERM, signal.SIGINT}:
                 if signo == signal.SIGHUP:
-                    self._take_new_parts()
-                if self._watchdog_seconds and (well := progressing(parts, time.monotonic())):
+                    self._take_new_assembly()
+                if self._watchdog_seconds and (well := progressing(threads, time.monotonic())):
                     self._notifier.alive()
-                for part in parts:
-                    if part.failure is not None:
-                        raise part.failure
+                for thread in threads:
+                    if thread.failure is not None:
+                        raise thread.failure
         finally:
             self._end()
 
@@ -110,42 +114,42 @@ class Service:
         info = signal.sigtimedwait(SIGNALS, looked_at_after(self._watchdog_seconds, well=well))
         return info.si_signo if info else None
 
-    def _sample(self, part: Part) -> None:
-        parts = self._parts
+    def _sample(self, thread: WatchedThread) -> None:
+        ticks = self._assembly.ticks
         while not self._stop.is_set():
-            if parts is not self._parts:
-                parts.ticks.finish()  # no bus is read twice at once
-                parts = self._parts
-            if parts.ticks.next_look > time.monotonic():
-                part.rest(parts.ticks.next_look)
+            if ticks is not self._assembly.ticks:
+                ticks.finish()  # no bus is read twice at once
+                ticks = self._assembly.ticks
+            if ticks.next_look > time.monotonic():
+                thread.rest(ticks.next_look)
                 continue
-            part.work(TICK_SECONDS)
-            stamped = parts.ticks.stamped
-            parts.ticks.tick()
-            if parts.ticks.stamped and not stamped:
+            thread.work(TICK_SECONDS)
+            stamped = ticks.stamped
+            ticks.tick()
+            if ticks.stamped and not stamped:
                 self._flush.try_now()  # by a wrong clock the shield's certificate is not valid
             self._say()
-            parts.ticks.prepare()
-            self._uplink.call(within=HAND_SECONDS)
-        parts.ticks.collect()
+            ticks.prepare()
+            self._uplink.call(within=COMMIT_SECONDS)
+        ticks.collect()
 
-    def _deliver(self, part: Part) -> None:
+    def _deliver(self, thread: WatchedThread) -> None:
         told = (LineState.IDLE, 0)
         while not self._stop.is_set():
-            part.work(self._parts.request_seconds)
+            thread.work(self._assembly.request_seconds)
             again = self._flush.step()
             now = (self._flush.line.state, self._flush.delivered.acknowledged)
             if now[0] is not told[0] or (math.isinf(again) and now != told):  # another line, or a spool drained
                 told = now
                 self._say()
-            if math.isinf(again) and self._parts.ticks.next_news > time.monotonic():
-                again = self._parts.ticks.next_news
-            part.rest(again)
+            if math.isinf(again) and self._assembly.ticks.next_news > time.monotonic():
+                again = self._assembly.ticks.next_news
+            thread.rest(again)
 
     def _say(self, *, running: bool = True) -> None:
         """Write the status file, and tell systemd when the one-line summary has changed."""
         with self._status_lock:
-            status = self._parts.describe(self._parts.ticks, running)
+            status = self._assembly.describe(running)
             self._write_status(status)
             failing = sum(sensor["error"] is not None for sensor in status["sensors"])
             # from this thread, which is awake: the main one would wake twice a tick for it
@@ -154,24 +158,24 @@ class Service:
                 f" {status['uplink']['state']}, {status['spool']['pending']} pending"
             )
 
-    def _take_new_parts(self) -> None:
+    def _take_new_assembly(self) -> None:
         self._notifier.reloading()
-        new = self._reload(self._parts)
+        new = self._reload()
         if new is not None:
-            self._parts = new
+            self._assembly = new
             self._spool.limits = new.limits
             self._flush.replan(new.plan)
-            for part in (self._sampler, self._uplink):
-                part.wake.set()
+            for thread in (self._sampler, self._uplink):
+                thread.wake.set()
         self._notifier.ready()
 
     def _end(self) -> None:
         """Within a second, whatever the threads are doing: what was committed is safe, the rest is committed now."""
         self._notifier.stopping()
         self._stop.set()
-        self._parts.ticks.sampler.close()  # a tick that waits for a slow bus is spooled as far as it is read
-        for part in (self._sampler, self._uplink):
-            part.wake.set()
+        self._assembly.ticks.sampler.close()  # a tick that waits for a slow bus is spooled as far as it is read
+        for thread in (self._sampler, self._uplink):
+            thread.wake.set()
         self._uplink.join(STOP_SECONDS if self._flush.stop() else 0.0)
         if self._uplink.is_alive():
             self._flush.abort()

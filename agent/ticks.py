@@ -1,4 +1,4 @@
-"""The sampler's round: wait for the grid, read what is due, stamp it, spool it before anything else can go wrong."""
+"""The sampler's tick: wait for the grid, read what is due, stamp it, spool it before anything else can go wrong."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from agent.spool import Spool
 log = logging.getLogger(__name__)
 
 FOREVER: Final = float("inf")
-HAND_SECONDS: Final = 0.3  # after its sensors were read, a tick is on flash, on a card too
-HURRY: Final = 20  # and that is no more than this part of the time between two ticks
+COMMIT_SECONDS: Final = 0.3  # from a tick's last read until it is on flash, on an SD card too
+COMMIT_SHARE: Final = 1 / 20  # of the time between two ticks: no more than this is allowed for it
 
 
 class Ticks:
@@ -89,7 +89,7 @@ class Ticks:
         again = min(self._after(place, at) if place in due else other for place, other in enumerate(self._dues))
         seconds = self.sampler.prepare([self.probes[place] for place in due], at, again)
         self._read_by = at + min(seconds, (again - at) / 2)
-        self.next_news = self._read_by + min(HAND_SECONDS, (again - at) / HURRY)
+        self.next_news = self._read_by + min(COMMIT_SECONDS, (again - at) * COMMIT_SHARE)
 
     def collect(self) -> None:
         """Spool what has been read since the last tick: there is to be no other one."""

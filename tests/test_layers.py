@@ -27,7 +27,7 @@ LAYERS: Final[tuple[tuple[str, ...], ...]] = (
     ("stand_ins",),
     (
         *("config", "spool", "uplink", "issuers", "identity", "identity_store", "status_file"),
-        *("journal", "notify", "clock", "device", "lanes", "part", "control"),
+        *("journal", "notify", "clock", "device", "lanes", "watched_thread", "control"),
         *("sensors.onewire", "sensors.i2c", "sensors.kernel", "sensors.simulated"),
     ),
     ("image", "measurement", "desk", "flash"),

@@ -1,4 +1,4 @@
-"""Where a configuration becomes the parts that run: every constructor of the daemon is called here."""
+"""Where a configuration becomes parts: what is made of it alone. `daemon` makes the rest of them."""
 
 import os
 import random

@@ -7,15 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import __version__
 from agent.cli import parts
-from agent.cli.daemon import describe, serve, ticks
+from agent.cli.daemon import serve, ticks_of
+from agent.cli.daemon_status import describe, moment_of
 from agent.cli.progress import Progress, draining
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.config import Config, load
 from agent.delivery import LineState
 from agent.errors import SpoolError
-from agent.status import Moment
 from agent.status_file import StatusFile
 
 if TYPE_CHECKING:
@@ -50,14 +49,14 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
     with parts.spool(config, root) as spool:
         clock = parts.clock(config, root)
         flush = parts.flush(spool, parts.plan(config, root))
-        rounds = ticks(config, root, clock, spool, wait=event.wait)
+        ticks = ticks_of(config, root, clock, spool, wait=event.wait)
         begun, before = time.time(), spool.counts()
-        taken = rounds.tick(patience=math.inf)
+        taken = ticks.tick(patience=math.inf)
         with Progress() as progress:
             flush.drain(draining(spool.counts, event.wait, progress, time.monotonic))
         flush.close()
-        moment = Moment(clock.stamp(), time.monotonic(), __version__, begun, clock.synchronised)
-        status = describe(config, moment, spool.counts(), flush, rounds.sampler, running=False, before=before)
+        moment = moment_of(clock, begun)
+        status = describe(config, moment, spool.counts(), flush, ticks.sampler, running=False, before=before)
         status_file.write(status)
     drivers = {sensor.name: sensor.driver for sensor in config.sensors}
     readings = [reading_json(each, drivers[each.name]) for each in taken]

@@ -5,7 +5,9 @@ from typing import Final, Generic, TypeVar
 
 Work = TypeVar("Work")
 
-TURN_SECONDS: Final = 1.0  # of reading are one thread's: a conversion on a 1-Wire bus, and what is fast beside it
+TURN_SECONDS: Final = (
+    1.0  # one thread reads for so long: a conversion on a 1-Wire bus, and what is fast; buses beyond that get another
+)
 GRACE_SECONDS: Final = 0.1  # later than expected, and the buses that wait get another thread
 
 

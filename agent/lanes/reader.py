@@ -16,7 +16,7 @@ READ, END = True, False  # what a reader is told
 Result = TypeVar("Result")
 
 
-def block_signals() -> None:
+def block_all_signals() -> None:
     """Keep signals to the main thread: one that reaches a 1-Wire read makes it come back empty."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
@@ -31,7 +31,7 @@ class Reader(threading.Thread, Generic[Work, Result]):
         self._lanes = lanes
 
     def run(self) -> None:
-        block_signals()
+        block_all_signals()
         lanes = self._lanes
         while self._sleep() is READ:
             lane = None

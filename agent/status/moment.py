@@ -1,4 +1,4 @@
-"""The instant that a status is of."""
+"""The moment that a status is of."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,10 @@ from agent.record import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant on the three clocks: `stamp` of the clock, `monotonic` for the line's times, `version`, `since`."""
+    """One instant, and the process that tells of it: `stamp` is as readings are stamped, `monotonic` as the line counts (s);
+    `clock_synchronised` is whether a time daemon has set the clock since boot. The process is of that `version` and runs
+    `since` that UTC second.
+    """
 
     stamp: Stamp
     monotonic: float

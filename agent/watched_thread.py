@@ -14,12 +14,12 @@ POKE: Final = signal.SIGUSR1  # one of the threads has failed
 SLACK_SECONDS: Final = 30.0  # a loaded board may be this late without being stuck
 
 
-class Part(threading.Thread):
+class WatchedThread(threading.Thread):
     """Runs `loop`. `expected_by` is when its next sign of life is due (monotonic s), `rests_until` when it comes by
     itself, and in the past while it is awake; `failure` is what ended it.
     """
 
-    def __init__(self, name: str, loop: "Callable[[Part], None]") -> None:
+    def __init__(self, name: str, loop: "Callable[[WatchedThread], None]") -> None:
         super().__init__(name=name, daemon=True)
         self._loop = loop
         self.wake = threading.Event()
@@ -56,9 +56,9 @@ class Part(threading.Thread):
         self.expected_by = time.monotonic() + seconds + SLACK_SECONDS
 
 
-def progressing(parts: Sequence[Part], now: float) -> bool:
+def progressing(threads: Sequence[WatchedThread], now: float) -> bool:
     """Whether every thread has shown life in time: what the watchdog wants to know."""
-    return all(part.is_alive() and part.expected_by > now for part in parts)
+    return all(thread.is_alive() and thread.expected_by > now for thread in threads)
 
 
 def poke() -> None:
