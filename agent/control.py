@@ -26,8 +26,8 @@ PATIENCE_SECONDS: Final = 60.0  # with a peer that does not listen
 QUESTION_SECONDS: Final = 5.0  # for the whole question: who says a letter now and then keeps the others waiting
 BACKLOG: Final = 8
 
-Line = dict[str, Any]
-Answer = Callable[[Line, int], Iterable[Line]]  # a question and the user number of who asks
+Message = dict[str, Any]
+Answer = Callable[[Message, int], Iterable[Message]]  # a question and the user number of who asks
 
 
 class Gone(AgentError):
@@ -39,9 +39,9 @@ class Gone(AgentError):
 class Told(AgentError):
     """What the daemon said instead of an answer."""
 
-    def __init__(self, line: Mapping[str, Any]) -> None:
-        super().__init__(str(line["error"]), hint=str(line.get("hint", "")))
-        self.exit_code = int(line.get("exit_code", 1))  # type: ignore[misc]  # of the error that was raised there
+    def __init__(self, message: Mapping[str, Any]) -> None:
+        super().__init__(str(message["error"]), hint=str(message.get("hint", "")))
+        self.exit_code = int(message.get("exit_code", 1))  # type: ignore[misc]  # of the error that was raised there
 
 
 class Control(threading.Thread):
@@ -99,8 +99,8 @@ class Control(threading.Thread):
                 stream.write(_line({"error": f"the question is no JSON object: {error}", "exit_code": 2}))
                 return
             try:
-                for line in self._answer(question, user):
-                    stream.write(_line(line))
+                for message in self._answer(question, user):
+                    stream.write(_line(message))
             except AgentError as error:
                 stream.write(_line({"error": str(error), "hint": error.hint, "exit_code": error.exit_code}))
 
@@ -118,7 +118,7 @@ def _question(peer: socket.socket, seconds: float) -> bytes:
     return said.partition(b"\n")[0]
 
 
-def ask(directory: Path, question: Line) -> Iterator[Line]:
+def ask(directory: Path, question: Message) -> Iterator[Message]:
     """The daemon's answer, a line at a time; raises Told, or Gone if it stops before its end.
 
     Raises FileNotFoundError or ConnectionRefusedError at once if no daemon listens, Refused if it may not be asked.
@@ -137,8 +137,8 @@ def ask(directory: Path, question: Line) -> Iterator[Line]:
     return _answer(peer, question)
 
 
-def _answer(peer: socket.socket, question: Line) -> Iterator[Line]:
-    last: Line = {}
+def _answer(peer: socket.socket, question: Message) -> Iterator[Message]:
+    last: Message = {}
     with closing(peer), peer.makefile("rwb") as stream:
         try:
             stream.write(_line(question))

@@ -1,4 +1,4 @@
-"""What may be asked of the spool, and by whom: a question as an object in, the answer as lines out.
+"""What may be asked of the spool, and by whom: a question as an object in, the answer as messages out.
 
 The daemon's control channel and the commands that open a resting spool themselves answer with the same code. Readings go
 out in pieces and are never collected here, so that a daemon with a million of them needs no more memory.
@@ -13,7 +13,7 @@ from agent.spool import Spool, aside, past
 from agent.spool.aside import Chosen
 from agent.spool.known import Known, known, replay, unsent
 
-Line = dict[str, Any]
+Message = dict[str, Any]
 CHANGES: Final = frozenset({"retry", "drop", "replay"})
 
 
@@ -23,8 +23,10 @@ class BadQuestion(AgentError):
     exit_code = 2
 
 
-def answer(spool: Spool, question: Mapping[str, Any], *, may_change: bool, wake: Callable[[], None]) -> Iterator[Line]:
-    """The lines of the answer, the last with `done`. `wake` is called when there is something new to send.
+def answer(
+    spool: Spool, question: Mapping[str, Any], *, may_change: bool, wake: Callable[[], None]
+) -> Iterator[Message]:
+    """The messages of the answer, the last with `done`. `wake` is called when there is something new to send.
 
     Raises Refused without the right to change, SpoolError, BadQuestion.
     """
@@ -69,7 +71,7 @@ def answer(spool: Spool, question: Mapping[str, Any], *, may_change: bool, wake:
     yield {"done": True}
 
 
-def show(spool: Spool) -> Line:
+def show(spool: Spool) -> Message:
     """How much lies where."""
     counts = spool.counts()
     with spool.shelf() as shelf:
@@ -94,7 +96,7 @@ def show(spool: Spool) -> Line:
     }
 
 
-def _pieces(pieces: Iterator[list[Known]]) -> Iterator[Line]:
+def _pieces(pieces: Iterator[list[Known]]) -> Iterator[Message]:
     for piece in pieces:
         if piece:
             yield {

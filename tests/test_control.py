@@ -13,11 +13,11 @@ from world.readings import readings, spool_in
 from world.users import NOBODY, as_nobody
 
 from agent import desk
-from agent.control import NAME, Control, Gone, Line, Told, ask
+from agent.control import NAME, Control, Gone, Message, Told, ask
 from agent.errors import Refused, SpoolError
 
 
-def answer(question: Line, user: int) -> Iterator[Line]:
+def answer(question: Message, user: int) -> Iterator[Message]:
     """Says who asks; stops early, or fails, when asked to."""
     if question.get("ask") == "fail":
         raise SpoolError("spool: no", hint="look")
@@ -107,7 +107,7 @@ def test_a_stranger_changes_nothing(tmp_path: Path, asked: str) -> None:
 @pytest.mark.parametrize(
     "question", [{}, {"ask": "format"}, {"ask": "readings", "since": "x"}, {"ask": "replay", "since": 2, "until": 1}]
 )
-def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, question: Line) -> None:
+def test_a_question_that_makes_no_sense_is_refused(tmp_path: Path, question: Message) -> None:
     with spool_in(tmp_path) as spool, pytest.raises(desk.BadQuestion) as raised:
         list(desk.answer(spool, question, may_change=True, wake=lambda: None))
     assert raised.value.exit_code == 2

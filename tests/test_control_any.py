@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from world.readings import readings, spool_in
 
 from agent import desk
-from agent.control import NAME, Control, Line, ask
+from agent.control import NAME, Control, Message, ask
 from agent.spool import Spool
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
@@ -46,7 +46,7 @@ def spool() -> Iterator[Spool]:
 def directory(spool: Spool) -> Iterator[Path]:
     """Where the socket is; to it everybody is a stranger."""
 
-    def answer(question: Line, user: int) -> Iterator[Line]:
+    def answer(question: Message, user: int) -> Iterator[Message]:
         del user
         return desk.answer(spool, question, may_change=False, wake=lambda: None)
 

@@ -47,7 +47,7 @@ def has_writable_default(field: "dataclasses.Field[Any]") -> bool:
     """Whether TOML can say the default: a required key has none, null is no TOML, and some stand for "the chip's own"."""
     if field.default is dataclasses.MISSING or field.default is None:
         return False
-    return not any(check(field.default) for check in field.metadata["checks"])
+    return not any(broken(field.default) for broken in field.metadata["constraints"])
 
 
 def written(path: str) -> Any:

@@ -15,7 +15,7 @@ from agent.errors import RENEW
 from agent.identity import Identity, IdentityState
 
 EXIT: Final = {"active": 0, "unknown": 75, "rejected": 77}  # any other state: 78
-Line = tuple[str, str, str, str]
+Seen = tuple[str, str, str, str]
 """Name, `ok`, `warn` or `fail`, what was seen, and the next command."""
 
 
@@ -52,7 +52,7 @@ def verify(args: argparse.Namespace) -> int:
     return EXIT.get(state, 78)
 
 
-def _local(found: Identity, config: Config) -> Iterator[Line]:
+def _local(found: Identity, config: Config) -> Iterator[Seen]:
     says = found.certificate
     if found.state is IdentityState.ACTIVE and says:
         yield "pair", "ok", f"loads; {says.name}, sha256 {says.fingerprint_sha256[:16]}…", ""
@@ -65,4 +65,4 @@ def _local(found: Identity, config: Config) -> Iterator[Line]:
         yield "board", "warn", f"another {found.moved} than at enrollment", f"{RENEW} (binds it to this one)"
     warning = identity.exposed(parts.identity_files(config)[1])
     if warning:
-        yield "key", "warn", warning, warning.rpartition("; ")[2]
+        yield "key", "warn", *warning

@@ -1,4 +1,4 @@
-"""A TOML table into a record: types, checks, unknown keys; every problem collected with its path."""
+"""A TOML table into a record: types, constraints, unknown keys; every problem collected with its path."""
 
 import re
 import types
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from agent import record
 from agent.record import REQUIRED, field
 
-Check = Callable[[Any], str | None]
+Constraint = Callable[[Any], str | None]
 """Given a value of the right type, what is wrong with it ("must be …"), or None."""
 
 T = TypeVar("T")
@@ -17,9 +17,9 @@ T = TypeVar("T")
 TYPE_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def key(default: Any, *checks: Check) -> Any:
-    """A field with its default (REQUIRED: the key must be given) and the checks its value must pass."""
-    return field(default=default, metadata={"checks": checks})
+def key(default: Any, *constraints: Constraint) -> Any:
+    """A field with its default (REQUIRED: the key must be given) and the constraints that its value must meet."""
+    return field(default=default, metadata={"constraints": constraints})
 
 
 def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | None:
@@ -47,7 +47,7 @@ def read_table(cls: type[T], table: Any, path: str, problems: list[str]) -> T | 
             continue
         typed, wrong = _typed(hint, value)
         if wrong is None:
-            wrong = next(filter(None, (check(typed) for check in each.metadata.get("checks", ()))), None)
+            wrong = next(filter(None, (broken(typed) for broken in each.metadata.get("constraints", ()))), None)
         if wrong is not None:
             problems.append(f"{where}: {wrong} (got {told(value)})")
         values[name] = typed
@@ -102,28 +102,28 @@ def _is(kind: type, value: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def between(low: float, high: float) -> Check:
+def between(low: float, high: float) -> Constraint:
     """Passes numbers of the closed range; NaN and the infinities fail."""
     return lambda value: None if low <= value <= high else f"must be between {low:g} and {high:g}"
 
 
-def one_of(*allowed: str) -> Check:
+def one_of(*allowed: str) -> Constraint:
     """Passes the listed words."""
     return lambda value: None if value in allowed else "must be " + " or ".join(f'"{word}"' for word in allowed)
 
 
-def each(check: Check) -> Check:
-    """Passes a list whose every item passes `check`, and in which none stands twice."""
+def each(one: Constraint) -> Constraint:
+    """Passes a list whose every item passes `one`, and in which none stands twice."""
 
     def passes(values: tuple[Any, ...]) -> str | None:
         if len(set(values)) != len(values):
             return "must not name anything twice"
-        return next(filter(None, map(check, values)), None)
+        return next(filter(None, map(one, values)), None)
 
     return passes
 
 
-def matches(pattern: str, description: str) -> Check:
+def matches(pattern: str, description: str) -> Constraint:
     """Passes strings that match the whole pattern; `description` ends the sentence "must be …"."""
     compiled = re.compile(pattern)
     return lambda value: None if compiled.fullmatch(value) else f"must be {description}"

@@ -83,7 +83,7 @@ class Flush:
             return FOREVER
         body = self._plan.body(spooled)
         answer = self._uplink.post(body, key=self._plan.key(spooled.seq))
-        self._settle(spooled, answer, body, sent=now)
+        self._answered(spooled, answer, body, sent=now)
         return self._again()
 
     def try_now(self) -> None:
@@ -164,7 +164,7 @@ class Flush:
             replace(spoken_for(answer.results), retry_after=answer.retry_after) if found else answer, sent=now
         )
 
-    def _settle(self, spooled: Spooled, answer: Answer, body: bytes, *, sent: float) -> None:
+    def _answered(self, spooled: Spooled, answer: Answer, body: bytes, *, sent: float) -> None:
         """Let the reading leave or stay, and the line change, as the answer says."""
         known_to_fail = self._outbox.suspects.is_deferred(spooled.seq)
         to_blame = self._outbox.judge(spooled, answer, self._monotonic())

@@ -19,8 +19,8 @@ from agent.sensors.simulated import SimulatedSensor
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """The world that drivers live in. Sensors of one I2C bus share its one open file."""
+class World:
+    """What drivers live in. Sensors of one I2C bus share its one open file."""
 
     root: Path
     wait: Wait
@@ -33,23 +33,23 @@ class Board:
         return self.i2c.setdefault(number, I2cBus(number, root=self.root, wait=self.wait))
 
 
-def _one_wire(config: SensorConfig, board: Board) -> Sensor:
-    return OneWireSensor(config.id, root=board.root, bulk=board.bulk)
+def _one_wire(config: SensorConfig, world: World) -> Sensor:
+    return OneWireSensor(config.id, root=world.root, bulk=world.bulk)
 
 
-def _i2c(config: SensorConfig, board: Board) -> Sensor:
-    return I2cSensor(CHIPS[config.driver], board.i2c_bus(config.bus), address_of(config), wait=board.wait)
+def _i2c(config: SensorConfig, world: World) -> Sensor:
+    return I2cSensor(CHIPS[config.driver], world.i2c_bus(config.bus), address_of(config), wait=world.wait)
 
 
-def _kernel(config: SensorConfig, board: Board) -> Sensor:
-    return KernelSensor(config.device, board.root)
+def _kernel(config: SensorConfig, world: World) -> Sensor:
+    return KernelSensor(config.device, world.root)
 
 
-def _simulated(config: SensorConfig, board: Board) -> Sensor:
-    return SimulatedSensor(config.celsius, config.swing_celsius, config.period_seconds, board.monotonic)
+def _simulated(config: SensorConfig, world: World) -> Sensor:
+    return SimulatedSensor(config.celsius, config.swing_celsius, config.period_seconds, world.monotonic)
 
 
-DRIVERS: Final[Mapping[str, Callable[[SensorConfig, Board], Sensor]]] = {
+DRIVERS: Final[Mapping[str, Callable[[SensorConfig, World], Sensor]]] = {
     **dict.fromkeys(FAMILIES, _one_wire),
     **dict.fromkeys(CHIPS, _i2c),
     "kernel": _kernel,
@@ -67,5 +67,5 @@ def open_all(
     configs = tuple(configs)
     one_wire = [config.id for config in configs if config.driver in FAMILIES]
     bulk = BulkConversion(one_wire, root=root, monotonic=monotonic)
-    board = Board(root, wait, monotonic, bulk)
-    return [Probe(config, DRIVERS[config.driver](config, board)) for config in configs]
+    world = World(root, wait, monotonic, bulk)
+    return [Probe(config, DRIVERS[config.driver](config, world)) for config in configs]
