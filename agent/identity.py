@@ -177,8 +177,12 @@ def _unreadable(file: str, error: OSError) -> Identity:
     )
 
 
-def exposed(key_file: str) -> str | None:
-    """A warning when others may read or write the key; None when all is well or systemd passes it."""
+def exposed(key_file: str) -> tuple[str, str] | None:
+    """What is wrong and the next command, when others may read or write the key, or its group write it.
+
+    None when all is well or systemd passes it. That the group reads it is well: Debian lets its services at their keys
+    by the group ssl-cert.
+    """
     try:
         mode = Path(key_file).stat().st_mode & 0o777
     except OSError:
@@ -186,8 +190,6 @@ def exposed(key_file: str) -> str | None:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory and key_file.startswith(f"{directory}/"):
         return None
-    return (
-        f"{key_file} may be read or written by others (mode {mode:04o}); chmod 0600 {key_file}"
-        if mode & 0o027
-        else None
-    )
+    if not mode & 0o027:
+        return None
+    return f"{key_file} may be read or written by others (mode {mode:04o})", f"sudo chmod 0600 {key_file}"

@@ -256,4 +256,5 @@ def test_the_signature_changes_when_a_link_leads_elsewhere(tmp_path: Path) -> No
 def test_a_key_that_others_may_read_or_write_is_told(tmp_path: Path, mode: int, warns: bool) -> None:
     _, key = put_pair(tmp_path)
     Path(key).chmod(mode)
-    assert bool(exposed(key)) == warns
+    said = (f"{key} may be read or written by others (mode {mode:04o})", f"sudo chmod 0600 {key}")
+    assert exposed(key) == (said if warns else None)

@@ -38,7 +38,7 @@ class Issuing:
 
 
 def identity(
-    found: Identity, how: Issuing, *, now: datetime, exposed: str | None, is_root: bool = True
+    found: Identity, how: Issuing, *, now: datetime, exposed: tuple[str, str] | None, is_root: bool = True
 ) -> Iterator[Check]:
     """The pair that the device shows. Who is not root may not read it, which is no fault of it."""
     says = found.certificate
@@ -61,7 +61,7 @@ def identity(
     if found.moved:
         yield warn("board", f"another {found.moved} than at enrollment", RENEW)
     if exposed:
-        yield warn("key", exposed, exposed.rpartition("; ")[2])
+        yield warn("key", *exposed)
 
 
 def token(found: Identity, how: Issuing) -> Iterator[Check]:

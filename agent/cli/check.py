@@ -105,7 +105,7 @@ def _sensors(config: Config, root: Path) -> Iterator[Check]:
     yield from sensor_checks.sensors(taken, on)
 
 
-def _identity(config: Config, root: Path, found: Identity, *, exposed: str | None) -> Iterator[Check]:
+def _identity(config: Config, root: Path, found: Identity, *, exposed: tuple[str, str] | None) -> Iterator[Check]:
     enroll = config.enroll
     how = identities.Issuing(
         able=can_renew(enroll.issuer, renew_url=enroll.renew_url),

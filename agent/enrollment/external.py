@@ -1,6 +1,7 @@
 """A request carried out by hand, and a pair brought in by hand, whatever form it has."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 from agent import pem
@@ -35,7 +36,7 @@ def import_pair(
     with store.lock():
         store.check_places(wish.cert_file, wish.key_file)
         chains = pem.possible_chains(text)
-        keys = _keys(wish, store, text, key, now=patience)
+        keys = _keys(wish, store, text, key, now=patience.now())
         if not keys:
             raise IdentityError("no key for this certificate is known here", hint="give --key FILE")
         name, candidate, chain = _matching(store, chains, keys)
@@ -55,7 +56,7 @@ def import_pair(
 
 
 def _keys(
-    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, now: Patience
+    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, now: datetime
 ) -> list[tuple[str, bytes]]:
     """The keys that it may be for, each with its name for a person; only the given one if one is given."""
     if key is not None:
@@ -67,7 +68,7 @@ def _keys(
         ("the key beside it", pem.first_key(text)),
         ("the key of the exported request", store.pending("key.pem")),
     ]
-    pair = current(wish, now=now.now()).pair
+    pair = current(wish, now=now).pair
     if pair is not None:
         found.append(("the key in force", Path(pair[1]).read_bytes()))
     return [(name, each) for name, each in found if each is not None]
