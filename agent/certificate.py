@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.record import dataclass
 
-JITTER: Final = 20  # a renewal comes earlier by up to this part of the life
+EARLIER: Final = 1 / 20  # of the life: by up to so much a renewal comes before two thirds of it
 COMMON_NAME: Final = bytes.fromhex("550403")  # OID 2.5.4.3, X.520
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
@@ -37,13 +37,7 @@ class Certificate:
         """
         life = self.not_after - self.not_before
         share = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big") / (1 << 64)
-        return self.not_before + life * 2 / 3 - timedelta(seconds=int(life.total_seconds() / JITTER * share))
-
-
-def first_pem(text: bytes) -> bytes | None:
-    """The first PEM certificate in the text, wherever it stands; None if there is none."""
-    found = _PEM.search(text)
-    return found.group(0) + b"\n" if found else None
+        return self.not_before + life * 2 / 3 - timedelta(seconds=int(life.total_seconds() * EARLIER * share))
 
 
 def parse(pem: bytes) -> Certificate:

@@ -34,10 +34,8 @@ def bundle(certificate_pem: bytes, key_pem: bytes, *, password: str, encryption:
         key = serialization.load_pem_private_key(key_pem, password=None)
     except (TypeError, ValueError) as error:
         raise ValueError("the key cannot be taken out of its file: it is encrypted, or not in it") from error
-    shown = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if shown != certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    ):
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
         raise ValueError("the key is not the certificate's")
     builder = serialization.PrivateFormat.PKCS12.encryption_builder()
     if encryption == "aes":

@@ -14,7 +14,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from agent import pem
-from agent.certificate import first_pem, parse
+from agent.certificate import parse
 
 P256 = ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -83,11 +83,6 @@ def test_it_says_what_cryptography_says(case: dict[str, object]) -> None:
 def test_the_first_of_several_counts() -> None:
     text = b"talk\n" + made(name="leaf") + made(name="intermediate")
     assert parse(text).name == "leaf"
-    assert first_pem(text) == made_lines(text)
-
-
-def made_lines(text: bytes) -> bytes:
-    return text[text.index(b"-----BEGIN") : text.index(b"-----END CERTIFICATE-----") + 26]
 
 
 DER = ssl.PEM_cert_to_DER_cert(made().decode())

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import UnusableAnswer
-from agent.pem.request import public_bytes
+from agent.pem.request import public_bytes, public_sha256
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -28,7 +28,7 @@ def check_issued(
     if public_bytes(certificate) != public_bytes(request):
         raise UnusableAnswer(
             "the issued certificate is for another key than the one of the request"
-            f" (it has {_hash(certificate)}, the request {_hash(request)})"
+            f" (it has {public_sha256(certificate)[:16]}…, the request {public_sha256(request)[:16]}…)"
         )
     begin, end = validity(certificate)
     if end <= now:
@@ -54,12 +54,6 @@ def validity(certificate: "x509.Certificate") -> tuple[datetime, datetime]:
         return certificate.not_valid_before_utc, certificate.not_valid_after_utc
     begin, end = certificate.not_valid_before, certificate.not_valid_after
     return begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
-
-
-def _hash(signed: "x509.Certificate | x509.CertificateSigningRequest") -> str:
-    import hashlib
-
-    return hashlib.sha256(public_bytes(signed)).hexdigest()[:16] + "…"
 
 
 def _may_be_client(certificate: "x509.Certificate") -> bool:

@@ -10,6 +10,10 @@ from agent.pem.keys import load_key
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from agent.pem.keys import PrivateKey
+
+    Keyed = x509.Certificate | x509.CertificateSigningRequest | PrivateKey
+
 # RFC 1123 §2.1: labels of letters, digits and inner hyphens, 63 at most, the last one not a number
 DNS_NAME: Final = re.compile(r"(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)*(?!-)(?![0-9]+\Z)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
 
@@ -71,11 +75,18 @@ def _names_of(certificate: "x509.Certificate") -> "x509.SubjectAlternativeName |
         return None
 
 
-def public_bytes(signed: "x509.Certificate | x509.CertificateSigningRequest") -> bytes:
+def public_bytes(keyed: "Keyed") -> bytes:
     """The SubjectPublicKeyInfo as DER."""
     from cryptography.hazmat.primitives import serialization
 
-    return signed.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return keyed.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_sha256(keyed: "Keyed") -> str:
+    """SHA-256 of the SubjectPublicKeyInfo, hex: the name of a key that gives nothing away."""
+    import hashlib
+
+    return hashlib.sha256(public_bytes(keyed)).hexdigest()
 
 
 def same_key(request_pem: bytes, other_request_pem: bytes) -> bool:
@@ -88,23 +99,18 @@ def same_key(request_pem: bytes, other_request_pem: bytes) -> bool:
 def belong_together(key_pem: bytes, request_pem: bytes) -> bool:
     """Whether the request was made with the key; False too if one of the two is damaged."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
 
     try:
-        key = load_key(key_pem).public_key()
-        asked = public_bytes(x509.load_pem_x509_csr(request_pem))
+        return public_bytes(load_key(key_pem)) == public_bytes(x509.load_pem_x509_csr(request_pem))
     except (ValueError, TypeError):
         return False
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo) == asked
 
 
 def public_key_sha256(request_pem: bytes) -> str:
-    """SHA-256 of the request's SubjectPublicKeyInfo, hex: the name of a key that gives nothing away."""
-    import hashlib
-
+    """`public_sha256` of the request."""
     from cryptography import x509
 
-    return hashlib.sha256(public_bytes(x509.load_pem_x509_csr(request_pem))).hexdigest()
+    return public_sha256(x509.load_pem_x509_csr(request_pem))
 
 
 def request_der(request_pem: bytes) -> bytes:
