@@ -9,7 +9,7 @@ from agent.checks.finding import Check, fail, ok, warn
 from agent.config import SensorConfig
 from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
-from agent.sensors.i2c_faults import SWITCH_ON
+from agent.sensors.i2c_faults import SWITCH_ON_OR_LOAD
 from agent.sensors.inventory import Note, i2c_notes, one_wire_notes
 from agent.sensors.inventory.boot import I2C, why_off
 from agent.sensors.onewire import discover
@@ -38,7 +38,7 @@ def i2c(sensors: Collection[SensorConfig], root: Path) -> Iterator[Check]:
         name, file = f"i2c-{number}", root / f"dev/i2c-{number}"
         mine = [note for note in notes if note.about == name and note.hinders]
         if not file.exists() and not mine:  # other buses may be there: a Pi's HDMI ports have one each
-            what, fix = why_off(root, I2C, bus=name, seen=f"/dev/{name}", switch_on=SWITCH_ON)
+            what, fix = why_off(root, I2C, bus=name, seen=f"/dev/{name}", switch_on=SWITCH_ON_OR_LOAD)
             yield fail(name, what, fix)
         for note in mine:
             yield _judged(name, note, grave=True)

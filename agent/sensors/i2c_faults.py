@@ -10,10 +10,8 @@ NACK: Final = {errno.EREMOTEIO, errno.ENXIO}  # bcm2835, designware, omap say th
 PASSING: Final = NACK | {errno.EAGAIN}  # busy converting, or another controller won the bus
 REFUSED: Final = {errno.EACCES, errno.EPERM}
 LET_IN: Final = "sudo usermod -aG i2c sensor-agent (or whoever runs this), then start it again"
-SWITCH_ON: Final = (
-    "sudo raspi-config nonint do_i2c 0 (elsewhere: dtparam=i2c_arm=on in config.txt), then sudo reboot; "
-    "if the bus is on: sudo modprobe i2c-dev"
-)
+SWITCH_ON: Final = "sudo raspi-config nonint do_i2c 0 (elsewhere: dtparam=i2c_arm=on in config.txt), then sudo reboot"
+SWITCH_ON_OR_LOAD: Final = f"{SWITCH_ON}; if the bus is on: sudo modprobe i2c-dev"
 
 
 def device_name(number: int, address: int) -> str:
@@ -25,7 +23,7 @@ def open_fault(error: OSError, path: Path, *, was_open: bool) -> SensorError:
     """Why the bus cannot be opened; one that was open before has gone and may come back."""
     where = f"{path} cannot be opened ({_said(error)})"
     if error.errno == errno.ENOENT and not was_open:
-        return Misconfigured("no_bus", where, hint=SWITCH_ON)
+        return Misconfigured("no_bus", where, hint=SWITCH_ON_OR_LOAD)
     if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
         return Absent("no_bus", where, hint="the bus has gone: is its adapter still plugged in?")
     if error.errno in REFUSED:

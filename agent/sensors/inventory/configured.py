@@ -8,7 +8,7 @@ from agent.config.sensors import address_of
 from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.i2c import claimed_by
-from agent.sensors.i2c_faults import SWITCH_ON, device_name
+from agent.sensors.i2c_faults import SWITCH_ON_OR_LOAD, device_name
 from agent.sensors.inventory.note import Note
 from agent.sensors.inventory.tables import Table
 from agent.sensors.kernel import places, temperatures
@@ -51,7 +51,7 @@ def _i2c(config: SensorConfig, root: Path) -> Note | None:
     if config.driver not in CHIPS:
         return None
     if not (root / f"dev/i2c-{config.bus}").exists():
-        return Note(f"/dev/i2c-{config.bus} is missing", SWITCH_ON)
+        return Note(f"/dev/i2c-{config.bus} is missing", SWITCH_ON_OR_LOAD)
     address = address_of(config)
     driver = claimed_by(root, config.bus, address)
     if driver is None:

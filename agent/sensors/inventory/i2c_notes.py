@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from agent.sensors.i2c import claimed_by
-from agent.sensors.i2c_faults import LET_IN
+from agent.sensors.i2c_faults import LET_IN, SWITCH_ON
 from agent.sensors.inventory.boot import I2C, why_off
 from agent.sensors.inventory.note import Note
 from agent.sensors.kernel import I2C_DEVICES
 
 AT: Final = re.compile(r"([0-9]+)-00([0-9a-f]{2})")
 _BUS: Final = re.compile(r"i2c-([0-9]+)")
-_SWITCH_ON: Final = "sudo raspi-config nonint do_i2c 0 (elsewhere: dtparam=i2c_arm=on in config.txt), then sudo reboot"
 _LOAD: Final = "sudo modprobe i2c-dev; for ever: echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
 _OPEN_TO_GROUP: Final = (
     """echo 'SUBSYSTEM=="i2c-dev", GROUP="i2c", MODE="0660"' | sudo tee /etc/udev/rules.d/60-i2c.rules; """
@@ -26,7 +25,7 @@ def i2c_notes(root: Path) -> Iterator[Note]:
     """The buses first, then the addresses that kernel drivers have."""
     adapters, buses = _buses(root / I2C_DEVICES), _buses(root / "dev")
     if not adapters and not buses:
-        yield Note(*why_off(root, I2C, bus="I2C", seen="/dev/i2c-*", switch_on=_SWITCH_ON))
+        yield Note(*why_off(root, I2C, bus="I2C", seen="/dev/i2c-*", switch_on=SWITCH_ON))
     for number in sorted({*adapters} - {*buses}):
         what = f"i2c-{number} is on, but /dev/i2c-{number} is missing: module i2c-dev is not loaded"
         yield Note(what, _LOAD, about=f"i2c-{number}")

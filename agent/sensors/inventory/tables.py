@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.sensors.ds18b20 import FAMILIES
+from agent.sensors.inventory.i2c_notes import AT
 from agent.sensors.kernel import HWMON, I2C_DEVICES, THERMAL, temperatures, text
 from agent.sensors.onewire import discover
 
 Table = dict[str, Any]
 _DRIVER_OF: Final = {family: driver for driver, family in FAMILIES.items()}
-_AT: Final = re.compile(r"([0-9]+)-00([0-9a-f]{2})")
 
 
 def tables(root: Path) -> list[Table]:
@@ -37,7 +37,7 @@ def _kernel(root: Path) -> Iterator[Table]:
     # what is on I2C, on 1-Wire or in a thermal zone stands above by the better name
     shown = {"w1_slave_temp", *zones, *(zone.replace("-", "_") for zone in zones)}
     monitors = [
-        monitor for monitor in sorted((root / HWMON).glob("hwmon*")) if not _AT.fullmatch(_parent(monitor / "device"))
+        monitor for monitor in sorted((root / HWMON).glob("hwmon*")) if not AT.fullmatch(_parent(monitor / "device"))
     ]
     names = [text(monitor / "name") for monitor in monitors]
     for name, monitor in zip(names, monitors, strict=True):
