@@ -76,7 +76,7 @@ class Service:
         self._write_status = write_status
         self._reload = reload
         self._stop = stop
-        self._status_lock = threading.Lock()
+        self._status_lock = threading.Lock()  # over the assembly's `describe`, too, which remembers
         self._sampler = WatchedThread("sampler", self._sample)
         self._uplink = WatchedThread("uplink", self._deliver)
 

@@ -61,7 +61,7 @@ def move(shelf: Shelf, rows: Sequence[Row], *, status: int | None, reason: str, 
         return
     missing = joined([*shelf.gaps, *gaps.of_rows(rows, cause, otherwise=shelf.before_held)])
     with shelf.file.transaction() as db:
-        surplus = table.move_aside(db, rows, status=status, reason=reason, keep=KEPT)
+        surplus = table.set_aside(db, rows, status=status, reason=reason, keep=KEPT)
         gaps.write(db, missing)
         state = shelf.state_with(surplus, next_seq=max(shelf.next_seq, shelf.state.next_seq))
         table.write_state(db, state)
@@ -82,7 +82,7 @@ def move_again(shelf: Shelf, seq: int, *, status: int | None, reason: str) -> No
     """Take a reading out that was to go once more; no gap, for one was told when it went the first time."""
     rows = shelf.file.ask(lambda db: shelf.again.find(db, seq))
     with shelf.file.transaction() as db:
-        surplus = table.move_aside(db, rows, status=status, reason=reason, keep=KEPT)
+        surplus = table.set_aside(db, rows, status=status, reason=reason, keep=KEPT)
         db.execute("DELETE FROM again WHERE seq = ?", (seq,))
         state = shelf.state_with(surplus, next_seq=max(shelf.next_seq, shelf.state.next_seq))
         table.write_state(db, state)

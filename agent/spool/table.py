@@ -107,7 +107,7 @@ def delete(db: sqlite3.Connection, *, floor: int, above: Iterable[int]) -> None:
     db.executemany("DELETE FROM reading WHERE seq = ?", [(seq,) for seq in above])
 
 
-def move_aside(db: sqlite3.Connection, moved: Sequence[Row], *, status: int | None, reason: str, keep: int) -> int:
+def set_aside(db: sqlite3.Connection, moved: Sequence[Row], *, status: int | None, reason: str, keep: int) -> int:
     """Move rows to `set_aside`, of which the newest `keep` stay; gives how many had to go for them."""
     db.executemany(
         "INSERT OR REPLACE INTO set_aside(seq, sensor, seconds, milli, boot, status, reason)"
