@@ -1,6 +1,7 @@
 """The screen of `status`, as its owner sees it: whole screens, and what a terminal may lack."""
 
 import io
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from world.statuses import ILL, NOW, SPOOL, WELL, at, sensor
 
 from agent.cli.durations import spell, until
 from agent.cli.look import Look, look_of
+from agent.cli.render import mark
 from agent.cli.screen import screen
 from agent.cli.sparkline import sparkline
 from agent.cli.status_seen import judged
@@ -232,6 +234,14 @@ def test_what_a_terminal_can_show(
 ) -> None:
     look = look_of(Stream(encoding, terminal=terminal), environ)
     assert (look.unicode, look.colour) == expected
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(True, "\x1b[33mWARN\x1b[0m"), (False, "WARN")])
+def test_a_mark_has_its_colour_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: str) -> None:
+    monkeypatch.setattr(sys, "stdout", Stream("utf-8", terminal=terminal))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert mark("warn") == shown
 
 
 def test_no_terminal_is_eighty_columns_wide() -> None:

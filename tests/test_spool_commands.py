@@ -72,6 +72,14 @@ def test_history_shows_what_was_delivered_beside_the_daemon(running: Board) -> N
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(("said", "least", "most"), [("60", 50, 60), ("110", 100, 110), ("900", 110, 120)])
+def test_history_is_as_wide_as_columns_says(
+    running: Board, monkeypatch: pytest.MonkeyPatch, said: str, least: int, most: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert least <= max(map(len, running.run("history").stdout.splitlines())) <= most
+
+
 def test_history_as_json_has_the_points_that_the_shield_stored(running: Board, rig: Rig) -> None:
     sent = {(body["time"], float(body["temperature"])) for body in rig.bodies()}
     answer = json.loads(running.run("history", "--json").stdout)

@@ -20,7 +20,7 @@ from agent.checks import sensors as sensor_checks
 from agent.checks import shield as shields
 from agent.checks.finding import fail, ok, warn
 from agent.cli import parts
-from agent.cli.render import coloured, write_json
+from agent.cli.render import mark, write_json
 from agent.config import Config, load
 from agent.device import board, device_name
 from agent.errors import ConfigError
@@ -155,8 +155,7 @@ def _answer(found: list[Check], *, as_json: bool) -> None:
 
 def _line(each: Check) -> str:
     """The mark, the name, what was seen, and the way out beneath it."""
-    mark = coloured(each.result, each.result.upper().ljust(4))
-    line = f"{mark}  {each.name.ljust(NAME_WIDTH)}  {each.saw}\n"
+    line = f"{mark(each.result)}  {each.name.ljust(NAME_WIDTH)}  {each.saw}\n"
     return line + (f"      next: {each.fix}\n" if each.fix and each.result != "ok" else "")
 
 

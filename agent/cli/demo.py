@@ -1,11 +1,11 @@
 """`demo`: the whole system on this machine, no hardware, no account."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from agent.cli import durations
+from agent.cli.look import look_here
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -29,5 +29,4 @@ def demo(args: argparse.Namespace) -> int:
     """Tell the story."""
     from agent.devshield.demo import demo as tell
 
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return tell(keep=args.keep, seconds=args.seconds, colour=colour)
+    return tell(keep=args.keep, seconds=args.seconds, colour=look_here(sys.stdout).colour)

@@ -13,6 +13,8 @@ from agent.cli.ask import ask
 from agent.errors import CannotWrite, UsageError
 from agent.reading import LATEST_SECOND, counted, decimal, utc_text
 
+NARROWEST, WIDEST = 40, 120  # columns of a chart that is good to look at
+
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     """Add `history`."""
@@ -120,6 +122,7 @@ def _draw(
 ) -> None:
     from agent.chart import svg, terminal
     from agent.chart.series import Hole, made
+    from agent.cli.look import columns_of, look_here
 
     since, until = stretch
     every = [
@@ -133,8 +136,9 @@ def _draw(
         for name in names
     ]
     if args.svg is None:
-        fine = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" and os.environ.get("TERM") != "linux"
-        charts = [terminal.draw(series, since=since, until=until, width=_width(), fine=fine) for series in every]
+        fine = look_here(sys.stdout).unicode and os.environ.get("TERM") != "linux"  # its console has no such dots
+        width = min(max(columns_of(sys.stdout, os.environ), NARROWEST), WIDEST)
+        charts = [terminal.draw(series, since=since, until=until, width=width, fine=fine) for series in every]
         sys.stdout.write("\n".join(charts) or f"nothing is known since {args.since}\n")
         return
     picture = svg.draw(every, since=since, until=until)
@@ -145,14 +149,6 @@ def _draw(
         args.svg.write_text(picture, encoding="utf-8")
     except OSError as error:
         raise CannotWrite(f"{args.svg} cannot be written: {error}", hint=f"ls -ld {args.svg.parent}") from error
-
-
-def _width() -> int:
-    """Columns of the terminal, 80 where there is none; a chart gets no wider than is good to look at."""
-    try:
-        return min(max(os.get_terminal_size().columns, 40), 120)
-    except OSError:
-        return 80
 
 
 def _no_newline_changes() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from agent import identity
 from agent.checks import shield
 from agent.cli import parts
-from agent.cli.render import coloured, table, write_json
+from agent.cli.render import mark, table, write_json
 from agent.config import Config, load
 from agent.device import board
 from agent.errors import RENEW
@@ -47,7 +47,7 @@ def verify(args: argparse.Namespace) -> int:
         write_json({"state": state, "checks": checks})
     else:
         for name, result, saw, fix in lines:
-            sys.stdout.write(table([(coloured(result, result.upper().ljust(4)), name, saw)]))
+            sys.stdout.write(table([(mark(result), name, saw)]))
             sys.stdout.write(f"      next: {fix}\n" if fix else "")
     return EXIT.get(state, 78)
 

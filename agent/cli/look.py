@@ -54,11 +54,11 @@ def look_of(stream: TextIO, environ: Mapping[str, str]) -> Look:
     else:
         unicode = True
     colour = on_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-    columns = max(NARROWEST, min(WIDEST, _columns(stream, environ)))
+    columns = max(NARROWEST, min(WIDEST, columns_of(stream, environ)))
     return Look(columns, unicode=unicode, colour=colour)
 
 
-def _columns(stream: TextIO, environ: Mapping[str, str]) -> int:
+def columns_of(stream: TextIO, environ: Mapping[str, str]) -> int:
     """As COLUMNS says, else the terminal; 80 where there is none. Not by shutil, which costs 10 ms to import."""
     said = environ.get("COLUMNS", "")
     if said.isdecimal() and int(said):

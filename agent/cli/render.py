@@ -1,7 +1,6 @@
 """How answers look: one JSON object for programs, aligned lines for people; colour only on a terminal."""
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,15 +8,7 @@ from typing import Any, Final
 from agent.reading import utc_text
 from agent.sampler import Taken
 
-COLOURS: Final = {
-    "ok": "32",
-    "warn": "33",
-    "fail": "31",
-    "healthy": "32",
-    "degraded": "33",
-    "broken": "31",
-    "stopped": "31",
-}
+PAINT_OF: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def write_json(answer: Mapping[str, Any]) -> None:
@@ -25,12 +16,11 @@ def write_json(answer: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def coloured(word: str, text: str | None = None) -> str:
-    """The text (the word itself by default) in the word's colour, if somebody looks and has not said no."""
-    shown = text or word
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return shown
-    return f"\x1b[{COLOURS[word]}m{shown}\x1b[0m" if word in COLOURS else shown
+def mark(result: str) -> str:
+    """`ok`, `warn` or `fail` in four capital letters, coloured where the terminal is."""
+    from agent.cli.look import look_here
+
+    return look_here(sys.stdout).paint(PAINT_OF[result], result.upper().ljust(4))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
