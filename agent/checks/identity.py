@@ -11,6 +11,7 @@ from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.errors import ENROLL, RENEW
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
+from agent.issuers import ZONE_ID
 from agent.record import dataclass
 
 NEAR_DAYS: Final = 30
@@ -70,7 +71,7 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
     needed = found.state not in {IdentityState.ACTIVE, IdentityState.BROKEN}
     if needed and how.zone_missing:
         saw = "enroll.zone_id is empty, and Cloudflare's API signs for a zone"
-        yield fail("issuer", saw, 'put zone_id = "…" below [enroll]; the zone\'s overview page shows it')
+        yield fail("issuer", saw, ZONE_ID)
     try:
         mode = file.stat().st_mode & 0o777
     except FileNotFoundError:

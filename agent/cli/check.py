@@ -25,7 +25,7 @@ from agent.config import Config, load
 from agent.device import board, device_name
 from agent.errors import ConfigError
 from agent.identity import Identity, IdentityState
-from agent.issuers import can_renew
+from agent.issuers import can_renew, zone_missing
 from agent.sampler import Sampler
 
 NAME_WIDTH: Final = 16  # of the lines' names, most of which are shorter: they come one by one, so no column is measured
@@ -113,7 +113,7 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: tuple[str
         token_file=Path(enroll.token_file),
         wants_token=enroll.issuer in {"cloudflare", "est"},
         zone_token=enroll.issuer == "cloudflare" and bool(enroll.zone_id),
-        zone_missing=enroll.issuer == "cloudflare" and not enroll.zone_id and "//api.cloudflare.com/" in enroll.url,
+        zone_missing=zone_missing(enroll.issuer, url=enroll.url, zone_id=enroll.zone_id),
     )
     yield from identities.token(found, how)
     yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=os.geteuid() == 0)

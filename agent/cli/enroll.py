@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent.cli import durations, parts
-from agent.cli.issuing import NoToken, add_token, first_issuer, issuer, shield_probe, token, wish
+from agent.cli.issuing import NoToken, add_token, first_issuer, shield_probe, wish
 from agent.cli.progress import Progress, counting_down
 from agent.cli.render import write_json
 from agent.config import Config, load
@@ -20,8 +20,6 @@ from agent.record import replace
 if TYPE_CHECKING:
     from agent.enrollment import Report, Step
     from agent.issuers import Issuer
-
-__all__ = ["answer", "enroll", "issuer", "register", "token"]
 
 # what `state` is in the answer when it ended so
 STATES: Final[dict[type[AgentError], str]] = {TryLater: "waiting", NoToken: "needs-token", Refused: "refused"}

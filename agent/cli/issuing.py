@@ -15,6 +15,7 @@ from agent.config.files import missing
 from agent.delivery import Verdict
 from agent.device import board, device_name
 from agent.errors import ENROLL, ConfigError, Refused
+from agent.issuers import ZONE_ID, can_renew, zone_missing
 
 if TYPE_CHECKING:
     from agent.enrollment import Credentials, Probe, Wish
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ZONE_ID: Final = 'put zone_id = "…" below [enroll]; the zone\'s overview page shows it'
 TOKEN_LIMIT: Final = 8192  # bytes; a token is a line, not a file
 
 
@@ -77,7 +77,7 @@ def issuer(
         case "manual":
             return manual.ManualIssuer()
         case _:
-            if not enroll.zone_id and "://api.cloudflare.com/" in url:
+            if zone_missing(enroll.issuer, url=url, zone_id=enroll.zone_id):
                 raise ConfigError("enroll.zone_id: is empty, and Cloudflare's API signs for a zone", hint=ZONE_ID)
             return cloudflare.CloudflareIssuer(
                 url=url, zone_id=enroll.zone_id, ca_file=ca_file, token=secret, pair=pair, proxy=proxy, wait=wait
@@ -96,7 +96,6 @@ def first_issuer(args: argparse.Namespace, config: Config) -> "Issuer":
 def credentials(args: argparse.Namespace, config: Config) -> "Credentials":
     """How a renewal may be asked for."""
     from agent.enrollment import Credentials
-    from agent.issuers import can_renew
 
     def by_pair(pair: tuple[str, str]) -> "Issuer":
         # cfssl's key is used again; the pair is for those that ask for it beside

@@ -22,12 +22,11 @@ class NotThere(ConfigError):
 class ZoneClient:
     """Calls below `{url}/zones/{zone_id}`. For any thread: each call has a connection of its own."""
 
-    def __init__(self, *, url: str, zone_id: str, token: str, ca_file: str = "", proxy: str = "") -> None:
+    def __init__(self, *, url: str, zone_id: str, token: str, ca_file: str = "") -> None:
         self.zone_id: Final = zone_id
         self._zone = f"{url.rstrip('/')}/zones/{zone_id}"
         self._token = token
         self._verify: str | bool = ca_file or True
-        self._proxies = {"https": proxy} if proxy else {}
 
     def call(self, method: str, path: str, body: object = None, *, query: Mapping[str, str | int] | None = None) -> Any:
         """The `result` of one call. Raises TryLater, Refused, ConfigError (NotThere for 404) or UnusableAnswer."""
@@ -35,7 +34,6 @@ class ZoneClient:
         with requests.Session() as session:
             session.trust_env = False  # else .netrc replaces the token and REQUESTS_CA_BUNDLE the CA
             session.verify = self._verify
-            session.proxies.update(self._proxies)
             session.headers["Authorization"] = f"Bearer {self._token}"
             try:
                 answer = session.request(

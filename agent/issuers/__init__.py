@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from agent.record import dataclass
 
 NAMES: Final = ("cloudflare", "est", "cfssl", "manual")
+ZONE_ID: Final = 'put zone_id = "…" below [enroll]; the zone\'s overview page shows it'  # the hint when it is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,8 @@ def can_renew(issuer: str, *, renew_url: str) -> bool:
     cfssl signs whatever comes with its key, or over a connection that it lets in.
     """
     return issuer in {"est", "cfssl"} or (issuer == "cloudflare" and bool(renew_url))
+
+
+def zone_missing(issuer: str, *, url: str, zone_id: str) -> bool:
+    """Whether Cloudflare's own API is to sign, which does so for a zone, and nobody has said for which."""
+    return issuer == "cloudflare" and not zone_id and "://api.cloudflare.com/" in url
