@@ -71,7 +71,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "OpenSSL": ("devshield",),
 }
 BANNED_WORDS: Final = frozenset({"util", "utils", "helper", "helpers", "common", "base", "manager"})
-FOREIGN_NAMES: Final = frozenset({"common_name", "proxy_manager_for"})  # X.520's word; a method of requests
+FOREIGN_NAMES: Final = frozenset({"common_name"})  # X.520's word
 MEDIAN_LINES: Final = 150
 
 
