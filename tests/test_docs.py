@@ -34,7 +34,7 @@ def agent_commands(lines: list[str]) -> Iterator[list[str]]:
     """Arguments of each `sensor-agent …` in the lines; a comment, a pipe or a redirection ends one."""
     for line in lines:
         for command in re.split(r"\|\|?|&&|;|\d?>", re.sub(r"(^|\s)#.*", "", line)):
-            found = re.match(r"\s*(?:\$ )?(?:sudo )?(?:\S*/)?sensor-agent (\S.*)", command)
+            found = re.match(r"\s*(?:\$ )?(?:sudo (?:-u \S+ )?)?(?:\S*/)?sensor-agent (\S.*)", command)
             if found:
                 yield shlex.split(found[1])
 
@@ -109,13 +109,14 @@ MADE: Final = """Say `sensor-agent read --json` or
 `make test`, see `agent/gone.py` and `a/b`.
 ```sh
 $ sudo sensor-agent enroll --dry-run  # a try
+sudo -u somebody sensor-agent status
 cat x | sensor-agent check && make demo
 ```
 """
 
 
 def test_commands_are_found_in_blocks_and_in_prose() -> None:
-    assert list(agent_commands(code(MADE))) == [["enroll", "--dry-run"], ["check"], ["read", "--json"]]
+    assert list(agent_commands(code(MADE))) == [["enroll", "--dry-run"], ["status"], ["check"], ["read", "--json"]]
 
 
 def test_make_targets_are_found_in_blocks_and_in_prose() -> None:

@@ -48,10 +48,12 @@ def is_loopback(told: str) -> bool:
 
 
 def _four() -> list[str]:
-    """IPv4 addresses of this machine's interfaces, one each, without loopback's."""
-    found = []
+    """IPv4 addresses of this machine's interfaces, one each, without loopback's; none where a sandbox hides them."""
+    found, interfaces = [], list[tuple[int, str]]()
+    with contextlib.suppress(OSError):
+        interfaces = socket.if_nameindex()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        for _, name in socket.if_nameindex():
+        for _, name in interfaces:
             with contextlib.suppress(OSError):  # it has none
                 answer = fcntl.ioctl(asked, SIOCGIFADDR, struct.pack("40s", name.encode()))
                 found.append(socket.inet_ntoa(answer[20:24]))
