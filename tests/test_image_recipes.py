@@ -1,0 +1,22 @@
+"""packaging/images: what the recipes of image builders hold that their builders, which are not here, rely on."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+IMAGES: Final = Path(__file__).parent.parent / "packaging/images"
+STAGE: Final = IMAGES / "pi-gen/stage-sensor-agent"
+
+
+def test_pi_gen_makes_an_image_of_the_stage() -> None:
+    sourced = subprocess.run(
+        ["bash", "-ec", 'source EXPORT_IMAGE; printf %s "$IMG_SUFFIX"'],
+        cwd=STAGE, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert sourced.stdout not in {"", "-lite"}  # a name of its own beside stage2's
+
+
+def test_pi_gen_runs_the_scripts_of_the_stage() -> None:
+    assert all(os.access(STAGE / name, os.X_OK) for name in ("prerun.sh", "00-install/00-run.sh"))
