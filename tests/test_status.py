@@ -15,7 +15,7 @@ from agent.certificate import Certificate
 from agent.clock import Stamp
 from agent.config import Config, EnrollConfig, SensorConfig, SpoolConfig, UplinkConfig
 from agent.delivery import Line, LineState
-from agent.errors import Absent
+from agent.errors import Absent, Unreadable
 from agent.flash import Flash
 from agent.flush import Delivered
 from agent.identity import Identity, IdentityState
@@ -94,18 +94,22 @@ def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
         ({"health": {"freezer": GOOD, "room": FAILING}}, "degraded", "sensor room: absent: gone"),
         ({"health": {"freezer": FAILING, "room": FAILING}}, "broken", "sensor freezer: absent: gone"),
         ({"counts": replace(COUNTS, trouble="not storing: disk full")}, "broken", "spool: not storing: disk full"),
-        ({"counts": replace(COUNTS, dropped=9)}, "degraded", "spool: 9 readings dropped because it was full"),
+        (
+            {"counts": replace(COUNTS, dropped=9)},
+            "broken",
+            "spool: 9 readings dropped because it was full; told until the daemon is restarted",
+        ),
         (
             {"counts": replace(COUNTS, set_aside=4)},
             "degraded",
-            "spool: 3 readings set aside, not sent by themselves",
+            "spool: 3 readings set aside until you retry or drop them",
         ),
         ({"counts": replace(COUNTS, pending=299_000)}, "degraded", "spool: 100% full"),
         ({"line": Line(LineState.BACKOFF), "delivered": Delivered(detail="HTTP 503")}, "degraded", "uplink: HTTP 503"),
         (
             {"line": Line(LineState.HOLD), "delivered": Delivered(detail="HTTP 403")},
             "broken",
-            "uplink: this device is refused: HTTP 403",
+            "uplink: this device is refused (is its certificate revoked?): HTTP 403",
         ),
         (
             {"line": Line(LineState.MISDIRECTED), "delivered": Delivered(detail="HTTP 200")},
@@ -143,6 +147,26 @@ def test_what_is_wrong_comes_first_with_the_command_that_mends_it(
 def test_the_worst_problem_is_the_first() -> None:
     status = taken(health={"freezer": GOOD, "room": FAILING}, counts=replace(COUNTS, trouble="disk full"))
     assert [problem["what"] for problem in status["problems"]] == ["spool: disk full", "sensor room: absent: gone"]  # type: ignore[attr-defined]
+
+
+def test_sensors_that_fail_alike_hide_nothing_else() -> None:
+    """Ten of a hundred, a shield that refuses, a spool that dropped: the screen shows six problems."""
+    many = {f"s{number}": GOOD for number in range(100)} | {f"s{number}": FAILING for number in range(10)}
+    many["s50"] = replace(FAILING, error=Unreadable("crc", "bad", hint="a shorter cable"))
+    status = taken(health=many, counts=replace(COUNTS, dropped=9), line=Line(LineState.HOLD))
+    assert [problem["what"].partition(" (")[0].partition(" because")[0] for problem in status["problems"]] == [  # type: ignore[attr-defined]
+        "spool: 9 readings dropped",
+        "uplink: this device is refused",
+        "sensors s0, s1, s2 and 7 more: absent",
+        "sensor s50: crc: bad",
+    ]
+    assert [problem["fix"] for problem in status["problems"]][2:] == ["sensor-agent check", "a shorter cable"]  # type: ignore[attr-defined]
+
+
+def test_sensors_that_fail_alike_keep_the_command_that_mends_all_of_them() -> None:
+    gone = replace(FAILING, error=Absent("no_bus", "1-Wire is off", hint="sudo raspi-config"))
+    status = taken(health={f"s{number}": gone for number in range(4)})
+    assert status["problems"] == [{"what": "sensors s0, s1, s2 and 1 more: no_bus", "fix": "sudo raspi-config"}]
 
 
 def test_a_stopping_daemon_says_so() -> None:
@@ -202,7 +226,7 @@ def test_what_is_set_aside_after_the_owner_has_looked_is_news() -> None:
 def test_a_full_spool_is_told_beside_what_the_owner_has_dropped() -> None:
     last, now = replace(COUNTS, set_aside=5, dropped=2), replace(COUNTS, set_aside=0, dropped=7)
     problems = taken(counts=now, before=seen_to(COUNTS, last, now))["problems"]
-    assert [problem["what"] for problem in problems] == ["spool: 2 readings dropped because it was full"]  # type: ignore[attr-defined]
+    assert [problem["what"].partition(" because")[0] for problem in problems] == ["spool: 2 readings dropped"]  # type: ignore[attr-defined]
 
 
 def keys(found: object, path: str = "") -> set[str]:

@@ -66,7 +66,7 @@ def once(config: Config, root: Path, *, as_json: bool) -> int:
         sys.stdout.writelines(reading_line(each) + "\n" for each in readings)
         uplink, pending = status["uplink"], status["spool"]["pending"]
         sys.stdout.write(f"delivered {uplink['acknowledged']}, pending {pending}, line {uplink['state']}\n")
-        why = [each for each in status["problems"] if not each["what"].startswith("sensor ")]
+        why = [each for each in status["problems"] if not each["what"].startswith("sensor")]
         if pending and why:
             sys.stderr.write(f"sensor-agent: {why[0]['what']}\n  next: {why[0]['fix']}\n")
     if status["spool"]["pending"] and status["spool"]["state"] != "ok":

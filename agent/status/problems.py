@@ -19,6 +19,7 @@ from agent.status.moment import Moment
 
 WARN_DAYS: Final = 30  # a certificate that ends sooner is worth a line
 FULL: Final = 0.9  # of the spool's room
+SINGLY: Final = 3  # sensors that fail for one reason and have a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,23 @@ def state_of(problems: Sequence[Problem]) -> str:
 
 
 def of_sensors(health: Mapping[str, Health]) -> list[Problem]:
-    """Those that do not read; nothing is measured when that is all of them."""
-    failing = {name: each for name, each in health.items() if each.error is not None}
+    """Those that do not read, many of one reason together; nothing is measured when that is all of them."""
+    failing = {name: each.error for name, each in health.items() if each.error is not None}
     everything = len(failing) == len(health)
-    return [
-        Problem(
-            f"sensor {name}: {each.error}",
-            (each.error and each.error.hint) or f"sensor-agent read '{name}'",
-            everything,
-        )
-        for name, each in failing.items()
-    ]
+    alike: dict[str, list[str]] = {}
+    for name, error in failing.items():
+        alike.setdefault(error.reason, []).append(name)
+    found = []
+    for reason, names in alike.items():
+        if len(names) > SINGLY:
+            what = f"sensors {', '.join(names[:SINGLY])} and {len(names) - SINGLY} more: {reason}"
+            hints = {failing[name].hint for name in names}
+            found.append(Problem(what, (len(hints) == 1 and hints.pop()) or "sensor-agent check", everything))
+            continue
+        for name in names:
+            error = failing[name]
+            found.append(Problem(f"sensor {name}: {error}", error.hint or f"sensor-agent read '{name}'", everything))
+    return found
 
 
 def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[Problem]:
@@ -59,20 +66,15 @@ def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[P
         found.append(Problem(f"spool: {counts.trouble}", f"df {directory}; findmnt -T {directory}", broken=True))
     aside = counts.set_aside - (before.set_aside if before else 0)
     if aside > 0:
-        what = f"spool: {counted(aside)} set aside, not sent by themselves"
-        found.append(
-            Problem(
-                what,
-                "sensor-agent spool set-aside list (why); then: sudo sensor-agent spool set-aside retry --all, or drop",
-            )
-        )
+        what = f"spool: {counted(aside)} set aside until you retry or drop them"
+        found.append(Problem(what, "sensor-agent spool set-aside list"))
     dropped = counts.dropped - (before.dropped if before else 0)
     if dropped > 0:
-        what = f"spool: {counted(dropped)} dropped because it was full"
-        found.append(Problem(what, "sensor-agent history --gaps; once seen: sudo systemctl restart sensor-agent"))
+        what = f"spool: {counted(dropped)} dropped because it was full; told until the daemon is restarted"
+        found.append(Problem(what, "sensor-agent history --gaps", broken=True))
     elif counts.pending > FULL * config.spool.max_readings:
         share = counts.pending / config.spool.max_readings
-        found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check (why nothing leaves)"))
+        found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check"))
     return found
 
 
@@ -91,10 +93,10 @@ def of_line(line: Line, delivered: Delivered, identity: Identity) -> list[Proble
         case LineState.BACKOFF:
             return [Problem(f"uplink: {delivered.detail}", "sensor-agent check")]
         case LineState.HOLD if identity.state is IdentityState.ACTIVE:
-            what = f"uplink: this device is refused: {delivered.detail}"
-            return [Problem(what, f"is the certificate revoked? {ENROLL} --force", broken=True)]
+            what = f"uplink: this device is refused (is its certificate revoked?): {delivered.detail}"
+            return [Problem(what, f"{ENROLL} --force", broken=True)]
         case LineState.MISDIRECTED:
-            return [Problem(f"uplink: not the shield's answer: {delivered.detail}", "check uplink.url", broken=True)]
+            return [Problem(f"uplink: not the shield's answer: {delivered.detail}", "sensor-agent check", broken=True)]
         case _:
             return []
 

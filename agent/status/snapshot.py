@@ -33,11 +33,11 @@ def snapshot(
     """The whole status, worst problem first; `before` is what the spool held when the daemon began, which is no news."""
     able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
     found = [
-        *of_sensors(health),
         *of_spool(counts, config, before=before),
         *of_line(line, delivered, identity),
         *of_identity(identity, moment, able=able),
         *of_clock(counts, moment),
+        *of_sensors(health),
     ]
     found.sort(key=lambda problem: not problem.broken)
     return {
