@@ -68,11 +68,11 @@ def test_a_second_enrollment_is_told_to_try_later(tmp_path: Path) -> None:
 
 def test_what_is_pending_is_read_back_and_forgotten_as_a_whole(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    store.keep("key.pem", b"secret")
-    store.keep("request.pem", b"asked")
-    assert (store.pending("key.pem"), store.pending("other")) == (b"secret", None)
-    store.forget_pending()
-    assert store.pending("key.pem") is None
+    store.request.keep("key.pem", b"secret")
+    store.request.keep("request.pem", b"asked")
+    assert (store.request.part("key.pem"), store.request.part("other")) == (b"secret", None)
+    store.request.forget()
+    assert store.request.part("key.pem") is None
     assert sorted(path.name for path in (tmp_path / "identity").iterdir()) == ["lock"]
 
 
@@ -137,7 +137,7 @@ sys.addaudithook(hook)
 real_open = os.open
 store = IdentityStore(Path(sys.argv[1]) / "identity")
 with store.lock():
-    store.keep("key.pem", b"secret")
+    store.request.keep("key.pem", b"secret")
     store.commit(key=b"secret", certificate=b"public", meta={})
 for name, mode in sorted(set(modes)):
     print(name, oct(mode))

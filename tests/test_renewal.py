@@ -157,7 +157,7 @@ def test_an_issuer_that_cannot_renew_is_told_with_the_date_and_fails_when_it_pre
         said = str(raised.value)
     assert f"ends on {BORN + timedelta(days=365):%Y-%m-%d}" in said
     assert "cannot renew by itself" in said
-    assert board.store.stage() is None  # nothing is begun that no command would end
+    assert board.store.request.stage() is None  # nothing is begun that no command would end
 
 
 def test_a_token_that_lies_ready_renews_where_the_issuer_cannot(board: Board) -> None:

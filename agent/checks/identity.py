@@ -93,7 +93,7 @@ def under_way(directory: Path, root: Path, found: Identity, *, now: datetime) ->
     if _locked(directory / "lock", root):
         yield ok("enrollment", "one is at work now; another one would wait for it (exit code 75)")
         return
-    stage = IdentityStore(directory).stage()
+    stage = IdentityStore(directory).request.stage()
     if stage is not None:
         command = ENROLL
         if found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then

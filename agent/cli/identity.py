@@ -109,7 +109,7 @@ def described(config: Config, root: Path) -> dict[str, Any]:
         "issuer_id": meta.get("issuer_id") or None,
         "certificate": files[0],
         "key": files[1],
-        "request": kept.stage(),
+        "request": kept.request.stage(),
         "earlier": [each.name for each in kept.earlier()] or None,
     }
 

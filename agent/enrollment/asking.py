@@ -57,24 +57,24 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     names = certificate_in(like)
     words = [wish.name, wish.key_type, wish.subject, names.name if names else "", wish.here.line().decode()]
     wanted = json.dumps(words).encode()
-    key, request = store.pending("key.pem"), store.pending("request.pem")
+    key, request = store.request.part("key.pem"), store.request.part("request.pem")
     whole = key is not None and request is not None and pem.belong_together(key, request)
-    if key and request and whole and store.pending("wanted.json") == wanted:
+    if key and request and whole and store.request.part("wanted.json") == wanted:
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
-    store.forget_pending()
+    store.request.forget()
     key = pem.new_key(wish.key_type)
     request = pem.signing_request(key, name=wish.name, subject=wish.subject, like=like)
-    store.keep("key.pem", key)
-    store.keep("request.pem", request)
-    store.keep("wanted.json", wanted)  # last: without it the other two are not used
+    store.request.keep("key.pem", key)
+    store.request.keep("request.pem", request)
+    store.request.keep("wanted.json", wanted)  # last: without it the other two are not used
     report.done("key", f"{wish.key_type}, made on this device (public key {pem.public_key_sha256(request)[:16]}…)")
     return key, request
 
 
 def kept(store: IdentityStore, request: bytes, *, now: datetime) -> bytes | None:
     """The certificate that an earlier try was cut off with, if it is still of use."""
-    certificate = store.pending("certificate.pem")
+    certificate = store.request.part("certificate.pem")
     return certificate if certificate is not None and _is_usable(certificate, request, now=now) else None
 
 
@@ -88,12 +88,12 @@ def ask(
         if event.is_set():
             raise TryLater("stopped before the issuer was ready")
         check_clock(store, now=patience.now())
-        asked_before = store.pending("asked.json") is not None
+        asked_before = store.request.part("asked.json") is not None
         earlier = issuer.find(request) if asked_before else None
         if earlier is not None and _is_usable(earlier.certificate_text, request, now=patience.now()):
             report.done("request", f"{issuer.name} had issued it already (id {earlier.issuer_id})")
             return earlier
-        store.keep("asked.json", json.dumps({"issuer": issuer.name, "at": patience.now().isoformat()}).encode())
+        store.request.keep("asked.json", json.dumps({"issuer": issuer.name, "at": patience.now().isoformat()}).encode())
         issued = issuer.issue(request, validity_days=wish.validity_days)
         report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
         return issued
@@ -119,8 +119,8 @@ def ask(
     issued = retrying(once)
     certificate = pem.extract_chain(issued.certificate_text, request_pem=request)
     pem.check_issued(certificate, request_pem=request, now=patience.now())  # before it is kept: a wrong one would stick
-    store.keep("issued.json", json.dumps({"issuer": issuer.name, "issuer_id": issued.issuer_id}).encode())
-    store.keep("certificate.pem", certificate)
+    store.request.keep("issued.json", json.dumps({"issuer": issuer.name, "issuer_id": issued.issuer_id}).encode())
+    store.request.keep("certificate.pem", certificate)
     return certificate
 
 

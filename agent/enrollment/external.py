@@ -50,7 +50,7 @@ def import_pair(
             meta=meta_of(chain, b'{"issuer": "manual"}', wish),
         )
         store.place(wish.cert_file, wish.key_file)
-        store.forget_pending()
+        store.request.forget()
         report.state, report.changed, report.certificate = "enrolled", True, says
         report.done("switch", f"{wish.cert_file} and {wish.key_file} lead to {generation}")
 
@@ -66,7 +66,7 @@ def _keys(
         return [("the given key", given)]
     found = [
         ("the key beside it", pem.first_key(text)),
-        ("the key of the exported request", store.pending("key.pem")),
+        ("the key of the exported request", store.request.part("key.pem")),
     ]
     pair = current(wish, now=now).pair
     if pair is not None:
@@ -86,10 +86,10 @@ def _matching(store: IdentityStore, chains: list[bytes], keys: list[tuple[str, b
 
 def _belong(store: IdentityStore, chain: bytes, key: bytes) -> bool:
     """Whether OpenSSL takes the two for a pair. Raises UnusableAnswer if it cannot open the key at all."""
-    files = store.try_out(certificate=chain, key=key)
-    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        trial.load_cert_chain(*files, password="")
+        with store.trial(certificate=chain, key=key) as files:
+            context.load_cert_chain(*files, password="")
     except ssl.SSLError as error:
         if error.reason in MISMATCH:
             return False
@@ -100,6 +100,4 @@ def _belong(store: IdentityStore, chain: bytes, key: bytes) -> bool:
             else f"OpenSSL cannot open the key: {error.reason or error}",
             hint="openssl pkey -in KEY -out PLAIN" if encrypted else "openssl pkey -in KEY -noout (says why)",
         ) from error
-    finally:
-        store.forget_trial()
     return True

@@ -93,7 +93,7 @@ def _renew(
 
         issuer = None
         # before the key: without an issuer nothing is begun that nobody would end
-        if store.pending("certificate.pem") is None and (issuer := made()) is None:
+        if store.request.part("certificate.pem") is None and (issuer := made()) is None:
             return
         key, request = request_for(wish, store, report, like=like)
         certificate = kept(store, request, now=patience.now())

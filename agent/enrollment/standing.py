@@ -40,8 +40,8 @@ def recovered(wish: Wish, store: IdentityStore, *, now: datetime, report: Report
             log.error("identity damaged, the one before is used", extra={"REASON": found.detail, "PAIR": earlier.name})
             report.done("recovery", f"{found.detail}; {earlier.name} is in force again")
             found = current(wish, now=now)
-    if found.certificate is not None and certificate_in(store.pending("certificate.pem")) == found.certificate:
-        store.forget_pending()  # cut off between the switch and this: that request is done
+    if found.certificate is not None and certificate_in(store.request.part("certificate.pem")) == found.certificate:
+        store.request.forget()  # cut off between the switch and this: that request is done
     if found.pair is not None and found.moved and store.leads_here(wish.cert_file):
         log.warning("board or card changed, identity bound anew", extra={"CHANGED": found.moved})
         report.done("board", f"another {found.moved} than before: bound to this one")

@@ -35,10 +35,10 @@ def take(
         log.warning("certificate not quite as asked", extra={"NOTE": note})
     report.done("check", "; ".join(notes) or "same key, in date, may authenticate a client")
     seen = _probed(store, before, probe, report)
-    meta = meta_of(certificate, store.pending("issued.json"), wish)
+    meta = meta_of(certificate, store.request.part("issued.json"), wish)
     generation = store.commit(key=key, certificate=wish.here.line() + certificate, meta=meta)
     store.place(wish.cert_file, wish.key_file)
-    store.forget_pending()
+    store.request.forget()
     proof = current(wish, now=patience.now())
     if proof.pair is None:
         raise AgentError(
@@ -66,8 +66,8 @@ def _probed(store: IdentityStore, before: Identity, probe: Probe, report: Report
     """What the shield makes of the pending pair, asked only while there is a valid one that could stay instead."""
     if before.state is not IdentityState.ACTIVE or before.pair is None:
         return Seen.UNKNOWN
-    directory = store.directory / "pending"
-    seen = probe((str(directory / "certificate.pem"), str(directory / "key.pem")))
+    new = store.request.directory
+    seen = probe((str(new / "certificate.pem"), str(new / "key.pem")))
     if seen is Seen.REFUSED and probe(before.pair) is Seen.ACCEPTED:
         raise TryLater(
             "the shield does not take the new certificate yet, and takes the one in force, which stays",

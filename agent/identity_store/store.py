@@ -21,13 +21,17 @@ from typing import Any, Final
 
 from agent.errors import ENROLL, CannotWrite, ConfigError, TryLater
 from agent.identity_store.files import link, make_directory, sync_directory, write_synced, writing
-from agent.identity_store.underway import UnderWay
+from agent.identity_store.request import PendingRequest
 
 KEPT_GENERATIONS: Final = 3  # the current one and two to go back to
 
 
-class IdentityStore(UnderWay):
+class IdentityStore:
     """One device's identity. The methods that write raise CannotWrite, and then nothing was switched."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.request = PendingRequest(directory / "pending")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -100,6 +104,19 @@ class IdentityStore(UnderWay):
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    @contextmanager
+    def trial(self, *, certificate: bytes, key: bytes) -> Iterator[tuple[str, str]]:
+        """Two files with these for `ssl` to load; gone afterwards."""
+        trial = self.directory / "trial"
+        try:
+            with writing(trial):
+                trial.mkdir(mode=0o700, exist_ok=True)
+                write_synced(trial / "key.pem", key)
+                write_synced(trial / "cert.pem", certificate)
+            yield str(trial / "cert.pem"), str(trial / "key.pem")
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
 
     def told(self) -> dict[str, Any]:
         """What `tell` kept; empty at first."""
