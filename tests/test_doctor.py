@@ -36,6 +36,7 @@ from agent.devshield.onewire_tree import crc8
 from agent.devshield.shield import Setup, Shield
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
+from agent.spool import Limits, Spool
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs/troubleshooting.md"
 NOW: Final = datetime.now(UTC)
@@ -400,6 +401,14 @@ def _(patient: Patient) -> None:
     patient.put("proc/mounts", "/dev/root / ext4 rw,noatime,barrier=0 0 0\n")
 
 
+@world("spool: …MB free, too little for …readings")
+def _(patient: Patient) -> Iterator[object]:
+    with mounted(patient.home / "disk", size=4 << 20) as made:
+        patient.values["spool"] = str(made.path / "spool.db")
+        Spool(made.path / "spool.db", limits=Limits(max_readings=100)).close()
+        yield None
+
+
 @case("spool: …is closed to the user sensor-agent…")
 def _(patient: Patient) -> None:
     patient.put("etc/passwd", "root:x:0:0::/:/bin/sh\nsensor-agent:x:4711:4711::/:/bin/false\n")
@@ -415,7 +424,7 @@ def _(patient: Patient) -> list[Check]:
         state = Path(directory, "state")
         state.mkdir(mode=0o700)
         with as_nobody():
-            return list(disk.spool(state / "spool.db", patient.root, None))
+            return list(disk.spool(state / "spool.db", patient.root, None, max_readings=1))
 
 
 @case("spool: …spool.db…not touched…")

@@ -23,6 +23,19 @@ def test_a_full_disk_goes_on_storing_within_the_preallocated_file(disk: Disk) ->
         assert spool.counts().trouble == ""
 
 
+def test_room_is_what_the_file_has_free_and_the_disk_besides(disk: Disk) -> None:
+    """A disk of 4 MB cannot take 300,000 readings; a full one has room within the file."""
+    with spool_in(disk.path, SMALL) as spool:
+        assert spool.counts().fits is None
+        spool.append(readings(0))
+        before, free = spool.counts().fits, os.statvfs(disk.path).f_bavail * 4096
+        assert before is not None
+        assert free // 28 + 5000 < before < free // 28 + 12_000  # the past's room is the queue's if need be
+        disk.fill()
+        spool.append(readings(1))
+        assert 5000 < (spool.counts().fits or 0) < 12_000
+
+
 def test_what_was_stored_on_a_full_disk_is_there_after_a_restart(disk: Disk) -> None:
     with spool_in(disk.path) as spool:
         disk.fill()

@@ -200,6 +200,19 @@ def test_room_ends_with_the_age_limit_and_needs_a_sensor() -> None:
     assert room_seconds(0, replace(CONFIG, sensors=())) is None
 
 
+@pytest.mark.parametrize(
+    ("counts", "seconds"),
+    [
+        (replace(COUNTS, fits=2880), 86_400),  # a disk that is smaller than the limit
+        (replace(COUNTS, fits=0), 0),
+        (replace(COUNTS, fits=10**9), 149_999 * 60),
+        (replace(COUNTS, fits=10**9, trouble="disk full"), 0),
+    ],
+)
+def test_there_is_no_more_room_than_the_disk_has(counts: Counts, seconds: float) -> None:
+    assert taken(counts=counts)["spool"]["room_seconds"] == seconds  # type: ignore[index]
+
+
 @pytest.mark.parametrize(("line", "seconds"), [(LINE, 50.0), (Line(LineState.BACKOFF), None)])
 def test_a_backlog_that_leaves_has_an_estimate(line: Line, seconds: float | None) -> None:
     backlog = Backlog().after(200, 440.0).after(100, 490.0)

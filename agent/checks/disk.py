@@ -10,6 +10,7 @@ from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.errors import SpoolError
 from agent.record import dataclass
 from agent.spool import is_spool
+from agent.spool.blank import BYTES_PER_READING
 
 LEAST_ROOM: Final = 64 << 20  # bytes; below this a board fills up within weeks
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "overlay"})
@@ -57,8 +58,8 @@ def disk(name: str, path: Path, root: Path) -> Iterator[Check]:
         yield warn(name, saw, f"take that out of /etc/fstab; sudo mount -o remount,barrier=1 {mount.place}")
 
 
-def spool(path: Path, root: Path, service: Account | None) -> Iterator[Check]:
-    """The spool's disk and file, and whether the service may open it."""
+def spool(path: Path, root: Path, service: Account | None, *, max_readings: int) -> Iterator[Check]:
+    """The spool's disk and file, and whether the service may open it; whether so many readings fit."""
     troubles = list(disk("disk", path.parent, root))
     yield from troubles
     try:
@@ -80,7 +81,9 @@ def spool(path: Path, root: Path, service: Account | None) -> Iterator[Check]:
     space = os.statvfs(above)
     room = space.f_bavail * space.f_frsize
     saw = f"{path}{'' if there else ' (made by the daemon at its start)'}, {room >> 20} MB free"
-    if room < LEAST_ROOM and not there and not troubles:
+    lacks = max_readings * BYTES_PER_READING - (path.stat().st_size if there else 0) > room
+    if (lacks or (room < LEAST_ROOM and not there)) and not troubles:
+        saw += f", too little for {max_readings:,} readings" if lacks else ""
         yield warn("spool", saw, f"df {above}; journalctl --vacuum-size=50M")
     else:
         yield ok("spool", saw)

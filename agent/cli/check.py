@@ -78,7 +78,7 @@ def everything(config: Config, file: Path, root: Path, *, offline: bool) -> Iter
     clock = parts.clock(config, root)
     facts = clocks.look(root, now=time.time(), synchronised=clock.synchronised)
     yield from clocks.clock(facts, hold=config.clock.unsynchronised == "hold")
-    yield from disk.spool(Path(config.spool.path), root, service)
+    yield from disk.spool(Path(config.spool.path), root, service, max_readings=config.spool.max_readings)
     files = parts.identity_files(config)
     found = identity.load(files, now=parts.utc_now(), here=board(root))
     yield from _identity(config, root, found, exposed=identity.exposed(files[1]))

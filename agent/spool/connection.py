@@ -34,6 +34,7 @@ class Connection:
         self.commits = 0  # since the start, each with its share of the file system's journal
         self._directory = str(path.parent)  # made each time, it took 14,000 of a commit's 606,000 instructions
         self.roomy = True  # so was the file at the latest commit: for the past, too
+        self.spare: int | None = None  # bytes then free in the file and on its disk
         self._capped = False
         self._db: sqlite3.Connection | None = None
         self._suspect = False  # given up because the file looked damaged
@@ -110,7 +111,9 @@ class Connection:
         if full is not self._capped:  # no page beyond those that it has
             self.ask(lambda db: db.execute(f"PRAGMA max_page_count={1 if full else MOST_PAGES}").fetchone())
             self._capped = full
-        if self.ask(lambda db: db.execute("PRAGMA freelist_count").fetchone()[0]) >= need:
+        pages = self.ask(lambda db: db.execute("PRAGMA freelist_count").fetchone()[0])
+        self.spare = pages * blank.PAGE + free
+        if pages >= need:
             return True
         return not full and self.ask(lambda db: blank.lengthen(db, need * blank.PAGE))
 

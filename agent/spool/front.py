@@ -2,6 +2,7 @@
 
 from agent.record import dataclass
 from agent.spool import aside
+from agent.spool.blank import BYTES_PER_READING
 from agent.spool.row import Spooled
 from agent.spool.shelf import Shelf
 
@@ -13,7 +14,7 @@ class Counts:
 
     `trouble` says why the disk refuses; empty when all is well. Up to `salvage_left` more are yet to be read from a
     damaged file, and are not in `pending`. `commits` were
-    made since the start.
+    made since the start; at the latest one there was room on the disk for `fits` more readings, None before the first.
     """
 
     pending: int
@@ -26,6 +27,7 @@ class Counts:
     commits: int = 0
     salvage_left: int = 0
 
+    fits: int | None = None
 
 def counts(shelf: Shelf, *, trouble: str) -> Counts:
     """How much there is."""
@@ -42,6 +44,7 @@ def counts(shelf: Shelf, *, trouble: str) -> Counts:
         salvage_left=sum(each.high - each.low + 1 for each in shelf.ranges),
     )
 
+        fits=None if shelf.file.spare is None else shelf.file.spare // BYTES_PER_READING,
 
 def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
     """The oldest readings that may be sent, at most `limit`, up to the first that waits for the clock.

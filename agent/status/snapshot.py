@@ -80,21 +80,23 @@ def _spool(counts: Counts, config: Config, draining: Backlog | None) -> dict[str
         "capacity": config.spool.max_readings,
         "durability": config.spool.durability,
         "state": counts.trouble or "ok",
-        "room_seconds": room_seconds(counts.pending, config),
+        "room_seconds": 0.0 if counts.trouble else room_seconds(counts.pending, config, counts.fits),
         "drained_seconds": draining and draining.seconds_left,
         "salvage_left": counts.salvage_left,
     }
 
 
-def room_seconds(pending: int, config: Config) -> float | None:
-    """How long nothing need leave before something is dropped, at the configured intervals; None without sensors.
+def room_seconds(pending: int, config: Config, fits: int | None = None) -> float | None:
+    """How long nothing need leave before something is dropped, at the configured intervals; None without sensors. The disk
+    has room for `fits` more readings, as far as that is known.
 
     Report on change (`deadband_celsius`) may make it longer.
     """
     rate = sum(1 / sensor.interval_seconds for sensor in config.sensors)
     if not rate:
         return None
-    return min(max(0, config.spool.max_readings - pending) / rate, config.spool.max_age_days * 86_400.0)
+    room = max(0, config.spool.max_readings - pending)
+    return min((room if fits is None else min(room, fits)) / rate, config.spool.max_age_days * 86_400.0)
 
 
 def _uplink(line: Line, delivered: Delivered, moment: Moment) -> dict[str, Any]:
