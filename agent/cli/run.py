@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from agent.cli import parts
 from agent.cli.daemon import serve, ticks_of
 from agent.cli.daemon_status import describe, moment_of
-from agent.cli.progress import Progress, draining
 from agent.cli.render import reading_json, reading_line, write_json
 from agent.config import Config, load
 from agent.delivery import LineState
@@ -44,6 +43,8 @@ def run(args: "argparse.Namespace") -> int:
 def once(config: Config, root: Path, *, as_json: bool) -> int:
     """One tick, one flush. Exit code 0 if everything was read and delivered, 1 if a sensor failed, 73 if readings could
     be neither stored nor delivered, else as the line has it."""
+    from agent.cli.progress import Progress, draining  # brings argparse, which the daemon does without
+
     event = threading.Event()
     status_file = StatusFile(root)
     with parts.spool(config, root) as spool:
