@@ -10,7 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from world.identities import authority
 from world.rig import FREEZER, FREEZER_TABLE, ROOM_TABLE, Rig
+from world.server import answer, serving
 
 
 @pytest.fixture
@@ -242,16 +244,17 @@ def test_the_environment_and_netrc_are_ignored(rig: Rig, tmp_path: Path) -> None
         "CURL_CA_BUNDLE": "/etc/hostname",
         "SSL_CERT_FILE": "/etc/hostname",
     }
-    rig.start(environ=environ)
-    rig.until(lambda: len(rig.bodies()) >= 2)
+    with serving(tmp_path, answer(201)) as shield:
+        rig.configure(FREEZER_TABLE, shield=shield.url, ca_file=str(authority().certificate_file))
+        rig.start(environ=environ)
+        rig.until(lambda: len(shield.seen) >= 2)
+    assert not any("authorization" in each.headers for each in shield.seen)
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])
 def test_no_body_leaves_for_a_server_that_is_not_the_shield(rig: Rig, wrong: str) -> None:
     rig.enroll()
     if wrong == "authority":
-        from world.identities import authority
-
         rig.configure(FREEZER_TABLE, ca_file=str(authority().certificate_file))
     else:
         other = rig.where["shield"].replace("127.0.0.1", "127.0.0.2")

@@ -1,35 +1,17 @@
 """One reading of one sensor: what is tried again, what is refused, and in which order a number is corrected."""
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from world.scripted import Scripted
 
 from agent.config import SensorConfig
 from agent.errors import Absent, BusStuck, Implausible, Misconfigured, SensorError, Unreadable
 from agent.measurement import SpikeFilter, measure
 
 CRC = Unreadable("crc", "made by the test")
-
-
-class Scripted:
-    """A sensor that gives or raises what it is told, then the last of it for ever."""
-
-    bus = "test"
-    rated_celsius = (-55.0, 125.0)
-
-    def __init__(self, *answers: float | Exception) -> None:
-        self.reads = 0
-        self._answers = itertools.chain(answers, itertools.repeat(answers[-1]))
-
-    def read(self) -> float:
-        self.reads += 1
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 class TickingClock:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.notify import Notifier, from_environment, watchdog_seconds
+from agent.notify import Notifier, watchdog_seconds
 
 
 def test_each_word_is_said_as_systemd_knows_it() -> None:
@@ -36,10 +36,6 @@ def test_a_reload_is_announced_with_its_instant() -> None:
     assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", said[0])
 
 
-def test_without_a_socket_nothing_is_said() -> None:
-    from_environment({}).ready()
-
-
 @pytest.mark.parametrize(
     ("environ", "seconds"),
     [
@@ -60,7 +56,7 @@ LIBRARY = """
 import os, socket
 def notify(text):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+        sock.sendto(text.encode(), os.environ["MANAGER"])
 """
 
 CHILD = """
@@ -74,8 +70,8 @@ except ConfigError as error:
 """
 
 
-def said_by_child(directory: Path, *, library: str | None) -> tuple[str, list[bytes]]:
-    """What a process under a service manager prints, and what it sends to the manager's socket."""
+def said_by_child(directory: Path, *, library: str | None, told: bool = True) -> tuple[str, list[bytes]]:
+    """What a process prints, and what it sends to the service manager's socket, of which it was `told` or not."""
     (directory / "systemd").mkdir()
     (directory / "systemd" / "__init__.py").touch()
     if library is not None:
@@ -84,7 +80,8 @@ def said_by_child(directory: Path, *, library: str | None) -> tuple[str, list[by
         sock.bind(str(directory / "notify"))
         sock.setblocking(False)
         paths = os.pathsep.join([str(directory), *(path for path in sys.path if path)])
-        environ = {"PYTHONPATH": paths, "NOTIFY_SOCKET": str(directory / "notify")}
+        environ = {"PYTHONPATH": paths, "MANAGER": str(directory / "notify")}
+        environ |= {"NOTIFY_SOCKET": environ["MANAGER"]} if told else {}
         done = subprocess.run([sys.executable, "-c", CHILD], env=environ, capture_output=True, text=True, check=True)
         try:
             return done.stdout, [sock.recv(4096)]
@@ -94,6 +91,10 @@ def said_by_child(directory: Path, *, library: str | None) -> tuple[str, list[by
 
 def test_under_systemd_it_is_told(tmp_path: Path) -> None:
     assert said_by_child(tmp_path, library=LIBRARY) == ("", [b"READY=1"])
+
+
+def test_without_a_socket_nothing_is_said(tmp_path: Path) -> None:
+    assert said_by_child(tmp_path, library=LIBRARY, told=False) == ("", [])
 
 
 def test_a_socket_without_the_library_ends_with_78_and_what_to_install(tmp_path: Path) -> None:

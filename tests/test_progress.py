@@ -124,9 +124,11 @@ def test_a_wait_is_counted_down_with_its_reason_and_the_end_of_patience() -> Non
 
 
 def test_a_wait_ends_with_its_event() -> None:
-    event, time = Event(), Time()
+    time = Time()
+    event = Stopped(time)
     event.set()
-    counting_down(Progress(Terminal()), patience_seconds=600, monotonic=time.monotonic)(event, 1e9, "x")
+    counting_down(Progress(Terminal()), patience_seconds=600, monotonic=time.monotonic)(event, 60.0, "x")
+    assert time.now == 0.0
 
 
 @pytest.mark.parametrize(

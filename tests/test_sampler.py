@@ -3,7 +3,6 @@
 Threads, pipes and signals are real; only time is the test's where a test is about time.
 """
 
-import itertools
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from world.scripted import Scripted
 
 from agent.clock import Clock
 from agent.config import SensorConfig
@@ -24,24 +24,6 @@ from agent.trend import Trend
 
 CLOCK = Clock(trust_any=True, boot_id="test")
 CRC = Unreadable("crc", "made by the test")
-
-
-class Scripted:
-    """A sensor that gives or raises what it is told, then the last of it for ever."""
-
-    rated_celsius = (-55.0, 125.0)
-
-    def __init__(self, *answers: float | Exception, bus: str = "test") -> None:
-        self.bus = bus
-        self.reads = 0
-        self._answers = itertools.chain(answers, itertools.repeat(answers[-1]))
-
-    def read(self) -> float:
-        self.reads += 1
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 class Blocking(Scripted):
@@ -67,8 +49,10 @@ def sampler_of() -> Iterator[Callable[..., Sampler]]:
     """Makes samplers whose threads end with the test."""
     made: list[Sampler] = []
 
-    def make(probes: Iterable[Probe], *, hang_seconds: float = 10.0) -> Sampler:
-        made.append(Sampler(list(probes), CLOCK, monotonic=time.monotonic, hang_seconds=hang_seconds))
+    def make(
+        probes: Iterable[Probe], *, hang_seconds: float = 10.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> Sampler:
+        made.append(Sampler(list(probes), CLOCK, monotonic=monotonic, hang_seconds=hang_seconds))
         return made[-1]
 
     yield make
@@ -210,10 +194,10 @@ def test_bus_that_hangs_too_long_is_reported_each_tick(sampler_of: Callable[...,
 
 
 def test_bus_that_was_idle_for_long_does_not_count_as_hung(sampler_of: Callable[..., Sampler]) -> None:
-    probes = [probe("s", Scripted(1.0))]
-    sampler = sampler_of(probes, hang_seconds=0.05)
+    probes, now = [probe("s", Scripted(1.0))], [0.0]
+    sampler = sampler_of(probes, monotonic=lambda: now[0])
     sampler.tick(probes)
-    threading.Event().wait(0.1)
+    now[0] = 3600.0
     assert sampler.tick(probes)[0].celsius == 1.0
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from world.identities import authority
@@ -19,6 +20,7 @@ from agent.uplink.tls import tls_context
 
 BODY = b'{"temperature": "21.437", "time": "2026-11-22T12:00:00Z"}'
 SECONDS = 0.6
+SYN_SENT = "02"  # net/tcp_states.h
 
 
 def uplink(url: str, *, seconds: float = SECONDS, proxy: str = "") -> Uplink:
@@ -37,6 +39,20 @@ def black_hole() -> Iterator[str]:
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         yield f"https://127.0.0.1:{listener.getsockname()[1]}/temps"
+
+
+def attempts(url: str) -> int:
+    """How many connections to it are asked for and not there yet, by the kernel's table."""
+    to = f":{urlsplit(url).port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(to) and row[3] == SYN_SENT for row in rows)
+
+
+def until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happens():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
 
 
 def timed(line: Uplink) -> tuple[Answer, float]:
@@ -146,7 +162,8 @@ def test_a_handshake_can_be_cut_short(tmp_path: Path) -> None:
 
 def test_a_connection_attempt_can_be_cut_short() -> None:
     with black_hole() as url:
-        got, took = cut(uplink(url, seconds=20), lambda: threading.Event().wait(0.2))
+        before = attempts(url)
+        got, took = cut(uplink(url, seconds=20), lambda: until(lambda: attempts(url) > before))
     assert (got.verdict, got.ambiguous) == (Verdict.RETRY, False)
     assert took < 0.5
 
