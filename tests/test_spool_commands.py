@@ -97,6 +97,12 @@ def test_history_of_one_sensor_as_csv(running: Board) -> None:
     assert text.count("\r\n") == len(rows) + 1
 
 
+def test_a_sensor_without_gaps_has_none(running: Board) -> None:
+    done = running.run("history", "--gaps", "room")
+    assert (done.returncode, done.stdout) == (0, "no gaps\n"), done.stderr
+    assert running.run("history", "--gaps", "attic").returncode == 2
+
+
 def test_history_as_a_picture_is_one_svg_that_needs_nothing_else(running: Board, tmp_path: Path) -> None:
     done = running.run("history", "--since", "1h", "--svg", str(tmp_path / "history.svg"))
     assert done.returncode == 0, done.stderr

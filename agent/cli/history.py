@@ -44,11 +44,13 @@ def history(args: argparse.Namespace) -> int:
     if since >= until:
         end = "now" if args.until is None else f"--until {args.until}"
         raise UsageError(f"--since {args.since} is not before {end}", hint=f"write it as {when.AS}")
-    # a clock that was set back has stamps ahead of it: what is there is shown
-    readings = {} if args.gaps else _readings(args, since, LATEST_SECOND if args.until is None else until)
     gaps = [gap for line in ask(args.config, args.root, {"ask": "gaps"}) for gap in line["gaps"]]
     gaps = [gap for gap in gaps if gap[2] >= since and gap[1] <= until]
-    names = _chosen(args, sorted({*readings, *(gap[0] for gap in gaps)}))
+    known, readings = {gap[0] for gap in gaps}, dict[str, dict[int, int]]()
+    if not args.gaps or not known.issuperset(args.sensors):  # a sensor without a gap is known by its readings
+        # a clock that was set back has stamps ahead of it: what is there is shown
+        readings = _readings(args, since, LATEST_SECOND if args.until is None else until)
+    names = _chosen(args, sorted(known | readings.keys()))
     if args.gaps:
         _write_gaps([gap for gap in gaps if gap[0] in names])
     elif args.json:
