@@ -208,6 +208,10 @@ def server_only(request: bytes) -> bytes:
     return authority().sign(request, usage="server")
 
 
+def twenty_days_on(request: bytes) -> bytes:
+    return authority().sign(request, not_before=datetime.now(UTC) + timedelta(days=20))
+
+
 @pytest.mark.parametrize("sign", [wrong_key, expired, server_only, lambda _: b"<html>", lambda request: request])
 def test_an_unusable_certificate_is_refused_and_a_good_one_taken_later(
     tmp_path: Path, sign: Callable[[bytes], bytes]
@@ -243,6 +247,37 @@ def test_without_waiting_a_passing_fault_ends_the_run_at_once(tmp_path: Path) ->
     with pytest.raises(TryLater):
         run(tmp_path, issuer)
     assert issuer.asked == 1
+
+
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.5])
+def test_a_slow_clock_keeps_the_certificate_and_asks_for_no_second_one(tmp_path: Path, wait_seconds: float) -> None:
+    # as of a board that was off for weeks: later than this code, and earlier than the certificate
+    issuer = SigningIssuer(sign=twenty_days_on)
+    issuer.find = lambda request_pem: None  # type: ignore[method-assign]  # an EST server has no list
+    for _ in range(3):
+        with pytest.raises(TryLater, match="clock says") as raised:
+            run(tmp_path, issuer, wait_seconds=wait_seconds)
+        assert "timedatectl" in raised.value.hint
+    run(tmp_path, no_token, now=datetime.now(UTC) + timedelta(days=20))
+    assert issuer.asked == 1
+    assert wish(tmp_path).key_file.exists()
+
+
+def test_a_clock_that_is_set_while_enrollment_waits_lets_it_go_on(tmp_path: Path) -> None:
+    issuer, clock = SigningIssuer(sign=twenty_days_on), [datetime.now(UTC)]
+    issuer.watch = lambda: threading.Timer(0.2, clock.append, [datetime.now(UTC) + timedelta(days=20)]).start()
+    report = Report()
+    patience = Patience(lambda: clock[-1], 20.0)
+    enroll(wish(tmp_path), IdentityStore(tmp_path / "identity"), lambda: issuer, patience=patience, report=report)
+    assert (report.changed, issuer.asked) == (True, 1)
+
+
+def test_a_certificate_of_the_list_that_only_a_slow_clock_turns_down_is_not_issued_again(tmp_path: Path) -> None:
+    issuer = SigningIssuer(TryLater("the connection broke"), lost=True, sign=twenty_days_on)
+    for _ in range(3):
+        with pytest.raises(TryLater):
+            run(tmp_path, issuer)
+    assert len(issuer.issued) == 1
 
 
 def test_waiting_ends_when_its_time_is_over(tmp_path: Path) -> None:

@@ -131,16 +131,9 @@ def test_one_for_another_key_is_unusable() -> None:
         pem.check_issued(authority().sign(other), request_pem=REQUEST, now=NOW)
 
 
-@pytest.mark.parametrize(
-    ("begin", "end", "why"),
-    [
-        (-timedelta(days=9), -timedelta(seconds=1), "expired already"),
-        (timedelta(days=2), timedelta(days=9), "not valid before"),
-    ],
-)
-def test_one_out_of_date_is_unusable(begin: timedelta, end: timedelta, why: str) -> None:
-    certificate = authority().sign(REQUEST, not_before=NOW + begin, not_after=NOW + end)
-    with pytest.raises(UnusableAnswer, match=why):
+def test_one_that_has_expired_is_unusable() -> None:
+    certificate = authority().sign(REQUEST, not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(seconds=1))
+    with pytest.raises(UnusableAnswer, match="expired already"):
         pem.check_issued(certificate, request_pem=REQUEST, now=NOW)
 
 
@@ -149,8 +142,9 @@ def test_one_that_may_not_be_a_client_is_unusable() -> None:
         pem.check_issued(authority().sign(REQUEST, usage="server"), request_pem=REQUEST, now=NOW)
 
 
-def test_one_from_the_near_future_is_used_with_a_note() -> None:
-    begin = NOW + timedelta(hours=2)
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=20)])
+def test_one_from_the_future_has_a_note_that_the_clock_is_behind(ahead: timedelta) -> None:
+    begin = NOW + ahead
     certificate = authority().sign(REQUEST, not_before=begin, not_after=begin + timedelta(days=9))
     [note] = pem.check_issued(certificate, request_pem=REQUEST, now=NOW)
     assert "clock is behind" in note

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
-from typing import Final
+from typing import Final, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -31,6 +31,7 @@ from agent.record import dataclass
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
 
 
@@ -72,22 +73,20 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     return key, request
 
 
-def kept(store: IdentityStore, request: bytes, *, now: datetime) -> bytes | None:
-    """The certificate that an earlier try was cut off with, if it is still of use."""
-    certificate = store.request.part("certificate.pem")
-    return certificate if certificate is not None and _is_usable(certificate, request, now=now) else None
+def kept(store: IdentityStore, request: bytes, *, patience: Patience) -> bytes | None:
+    """The certificate that an earlier try was cut off with, if it is still of use; waits for a clock behind it."""
+    if _held(store, request, now=patience.now()) is None:
+        return None
+    _patiently(lambda: check_clock(store, now=patience.now()), patience)
+    return _held(store, request, now=patience.now())
 
 
 def ask(
     wish: Wish, store: IdentityStore, issuer: Issuer, request: bytes, *, patience: Patience, report: Report
 ) -> bytes:
     """The certificate as clean PEM, kept in the store; tries again for as long as there is patience and it may help."""
-    event = patience.stop or Event()
 
-    def once() -> Issued:
-        if event.is_set():
-            raise TryLater("stopped before the issuer was ready")
-        check_clock(store, now=patience.now())
+    def issued() -> Issued:
         asked_before = store.request.part("asked.json") is not None
         earlier = issuer.find(request) if asked_before else None
         if earlier is not None and _is_usable(earlier.certificate_text, request, now=patience.now()):
@@ -98,8 +97,32 @@ def ask(
         report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
         return issued
 
+    def once() -> bytes:
+        check_clock(store, now=patience.now())
+        certificate = _held(store, request, now=patience.now())
+        if certificate is None:
+            answer = issued()
+            certificate = pem.extract_chain(answer.certificate_text, request_pem=request)
+            pem.check_issued(certificate, request_pem=request, now=patience.now())  # a wrong one would stick
+            told = {"issuer": issuer.name, "issuer_id": answer.issuer_id}
+            store.request.keep("issued.json", json.dumps(told).encode())
+            store.request.keep("certificate.pem", certificate)
+            check_clock(store, now=patience.now())  # also by what this one says
+        return certificate
+
+    return _patiently(once, patience)
+
+
+def _patiently(once: Callable[[], T], patience: Patience) -> T:
+    """What it gives, tried again after each TryLater for as long as there is patience."""
+    event = patience.stop or Event()
     told: set[str] = set()
     reason = ""
+
+    def unless_stopped() -> T:
+        if event.is_set():
+            raise TryLater("stopped before the issuer was ready")
+        return once()
 
     def tell(state: RetryCallState) -> None:
         nonlocal reason
@@ -116,31 +139,32 @@ def ask(
         before_sleep=tell,
         reraise=True,
     )
-    issued = retrying(once)
-    certificate = pem.extract_chain(issued.certificate_text, request_pem=request)
-    pem.check_issued(certificate, request_pem=request, now=patience.now())  # before it is kept: a wrong one would stick
-    store.request.keep("issued.json", json.dumps({"issuer": issuer.name, "issuer_id": issued.issuer_id}).encode())
-    store.request.keep("certificate.pem", certificate)
-    return certificate
+    return retrying(unless_stopped)
 
 
 def check_clock(store: IdentityStore, *, now: datetime) -> None:
-    """Raises TryLater while the clock is before this code, or before a certificate that this device got earlier.
+    """Raises TryLater while the clock is before this code, or before a certificate that this device has got.
 
     Not asked of TLS: with a clock in the past every server's certificate is not yet valid, and that says nothing.
     """
     past = datetime.fromtimestamp(BUILD_EPOCH, UTC)
-    for generation in store.generations():
+    got = [generation / "cert.pem" for generation in store.generations()]
+    for file in (*got, store.request.directory / "certificate.pem"):
         try:
-            says = certificate_in((generation / "cert.pem").read_bytes())
+            says = certificate_in(file.read_bytes())
         except OSError:
             continue
         past = max(past, says.not_before) if says else past
     if (past - now).total_seconds() > SLOW_SECONDS:
         raise TryLater(
-            f"this device's clock says {now:%Y-%m-%d}, and it is {past:%Y-%m-%d} at least: nobody was asked",
+            f"this device's clock says {now:%Y-%m-%d}, and it is {past:%Y-%m-%d} at least: nobody is asked meanwhile",
             hint="timedatectl set-ntp true; timedatectl; or enroll --wait SECONDS",
         )
+
+
+def _held(store: IdentityStore, request: bytes, *, now: datetime) -> bytes | None:
+    certificate = store.request.part("certificate.pem")
+    return certificate if certificate is not None and _is_usable(certificate, request, now=now) else None
 
 
 def _is_usable(certificate_text: bytes | str, request: bytes, *, now: datetime) -> bool:

@@ -37,7 +37,7 @@ def enroll(
         store.check_places(wish.cert_file, wish.key_file)
         before = store.meta() if found.state in {IdentityState.ACTIVE, IdentityState.EXPIRED} else {}
         key, request = request_for(wish, store, report)
-        certificate = kept(store, request, now=patience.now())
+        certificate = kept(store, request, patience=patience)
         with ExitStack() as undo:
             issuer = None
             if certificate is None:

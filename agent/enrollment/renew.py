@@ -96,7 +96,7 @@ def _renew(
         if store.request.part("certificate.pem") is None and (issuer := made()) is None:
             return
         key, request = request_for(wish, store, report, like=like)
-        certificate = kept(store, request, now=patience.now())
+        certificate = kept(store, request, patience=patience)
         if certificate is None:
             if issuer is None and (issuer := made()) is None:
                 return

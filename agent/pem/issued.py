@@ -9,7 +9,6 @@ from agent.pem.request import public_bytes, public_sha256
 if TYPE_CHECKING:
     from cryptography import x509
 
-AHEAD_SECONDS: Final = 86_400  # issuers backdate by minutes, and a device may be slow by as many
 LIFE_DAYS: Final = 1  # issuers round; more of a difference than this is worth a note
 
 
@@ -18,8 +17,8 @@ def check_issued(
 ) -> list[str]:
     """Notes on a certificate that may be used for the request; empty when it is as asked.
 
-    Raises UnusableAnswer if it is for another key (with both keys' SHA-256), has expired, is more than a day in
-    the future, or may not authenticate a client.
+    Raises UnusableAnswer if it is for another key (with both keys' SHA-256), has expired, or may not authenticate a
+    client. That it begins in the future is a note: the clock may be slow.
     """
     from cryptography import x509
 
@@ -33,8 +32,6 @@ def check_issued(
     begin, end = validity(certificate)
     if end <= now:
         raise UnusableAnswer(f"the issued certificate has expired already (not after {end:%Y-%m-%dT%H:%M:%SZ})")
-    if (begin - now).total_seconds() > AHEAD_SECONDS:
-        raise UnusableAnswer(f"the issued certificate is not valid before {begin:%Y-%m-%dT%H:%M:%SZ}")
     if not _may_be_client(certificate):
         raise UnusableAnswer("the issued certificate may not authenticate a client (extended key usage)")
     notes = []
