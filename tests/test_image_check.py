@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from world.boards import put_board
 from world.enrollee import Api, Enrollee, own_log
+from world.images import check, clean_image, linked, put
 
 from agent.cli import main
 from agent.image import inside
-
-CLEAN = '[uplink]\nurl = "https://shield.example.com/temps"\n'
 
 
 @pytest.fixture(autouse=True)
@@ -23,25 +22,7 @@ def _log() -> Iterator[None]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """An image as it should be."""
-    root = tmp_path / "image"
-    put(root, "etc/sensor-agent/config.toml", CLEAN)
-    put(root, "etc/machine-id", "")
-    put(root, "var/lib/sensor-agent-identity/lock", "")
-    return root
-
-
-def put(root: Path, name: str, text: str = "something\n") -> Path:
-    file = root / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
-
-
-def check(tree: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Exit code and what was said."""
-    code = main(["image-check", str(tree)])
-    said = capsys.readouterr()
-    return code, said.out + said.err
+    return clean_image(tmp_path / "image")
 
 
 def test_a_clean_image_passes(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,11 +68,6 @@ def test_a_machine_id_is_named_and_left_empty(tree: Path, capsys: pytest.Capture
     assert "machine id: /etc/machine-id" in check(tree, capsys)[1]
     main(["--root", str(tree), "identity", "reset", "--image"])
     assert (tree / "etc/machine-id").read_text() == ""
-
-
-def linked(tree: Path, name: str, target: str) -> None:
-    (tree / name).parent.mkdir(parents=True, exist_ok=True)
-    (tree / name).symlink_to(target)
 
 
 @pytest.mark.parametrize("target", ["/data/key.pem", "/var/lib/sensor-agent-identity/current/cert.pem"])

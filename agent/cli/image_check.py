@@ -17,7 +17,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
         parents=[common],
         help="is this image clean of keys, tokens, readings and ids",
         description="Look into the tree of an image, without booting it, for what would make two devices one.",
-        epilog="Exit codes: 0 clean, 1 something is in it, 78 there is no such tree, or its configuration cannot be read.",
+        epilog="Exit codes: 0 clean, 1 something is in it, 78 there is no such tree, or something in it cannot be looked into.",
     )
     command.add_argument("tree", type=Path, metavar="ROOT", help="where the image's root file system is mounted")
     command.add_argument("--json", action="store_true", help="one JSON object")
@@ -26,7 +26,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
 
 def image_check(args: argparse.Namespace) -> int:
     """Name everything that is in the way; 0 if nothing is, else 1."""
-    if not (args.tree / "etc").is_dir():
+    if not image.look(image.names, image.inside(args.tree, "/etc", last=True)):
         raise ConfigError(f"{args.tree}: is not the root of a system (it has no etc)", hint=f"mount | grep {args.tree}")
     found = list(image.findings(args.tree, image.places(args.tree, str(args.config))))
     if args.json:
@@ -36,12 +36,8 @@ def image_check(args: argparse.Namespace) -> int:
             sys.stdout.write(f"FAIL  {each.what}: {each.path}: {each.why}\n")
         sys.stdout.write(f"{args.tree}: clean\n" if not found else "")
     if found:
-        name = any(each.what == "name" for each in found)
-        sys.stderr.write(
-            f"  next: sensor-agent --root {args.tree} identity reset --image"
-            + ("; take device.name out of the configuration" if name else "")
-            + "\n"
-        )
+        reset = f"sensor-agent --root {args.tree} identity reset --image"
+        sys.stderr.write(f"  next: {'; '.join(dict.fromkeys(each.fix or reset for each in found))}\n")
     return 1 if found else 0
 
 

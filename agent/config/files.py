@@ -22,19 +22,22 @@ def load(path: Path) -> Config:
     problems: list[str] = []
     merged: dict[str, Any] = {}
     layers: list[tuple[Path, dict[str, Any]]] = []
-    denied = False
-    for file in (path, *_drop_ins(path.parent / "conf.d", problems)):
+    files, denied = [path], False
+    directory = path.parent / "conf.d"
+    try:
+        files += drop_ins(directory)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # its keys would be missing in silence
+        problems.append(f"{directory}: cannot be read ({error.strerror})")
+    for file in files:
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # an editor of Windows begins it with a mark
+            table = parsed(file)
         except OSError as error:
             denied = denied or isinstance(error, PermissionError)
             problems.append(f"{file}: cannot be read ({error.strerror})")
-        except UnicodeDecodeError as error:
-            problems.append(f"{file}: is not UTF-8 (byte {error.start})")
-        except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
-            problems.append(f"{file}: is not TOML: {error}")
-        except RecursionError:
-            problems.append(f"{file}: is nested too deep")
+        except ConfigError as error:
+            problems += error.problems
         else:
             merged = merge(merged, table)
             layers.append((file, table))
@@ -57,16 +60,22 @@ def load(path: Path) -> Config:
     return config
 
 
-def _drop_ins(directory: Path, problems: list[str]) -> list[Path]:
-    """In name order, without what is hidden (`.#20-site.toml` is Emacs's lock)."""
+def drop_ins(directory: Path) -> list[Path]:
+    """In name order, without what is hidden (`.#20-site.toml` is Emacs's lock). Raises OSError."""
+    return [file for file in sorted(directory.iterdir()) if file.suffix == ".toml" and not file.name.startswith(".")]
+
+
+def parsed(file: Path) -> dict[str, Any]:
+    """The TOML document of a file. Raises OSError if it cannot be read, ConfigError if it is none."""
     try:
-        files = sorted(directory.iterdir())
-    except FileNotFoundError:
-        return []
-    except OSError as error:  # its keys would be missing in silence
-        problems.append(f"{directory}: cannot be read ({error.strerror})")
-        return []
-    return [file for file in files if file.suffix == ".toml" and not file.name.startswith(".")]
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # an editor of Windows begins it with a mark
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start})"
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
+        problem = f"is not TOML: {error}"
+    except RecursionError:
+        problem = "is nested too deep"
+    raise ConfigError(f"{file}: {problem}", hint=f"mend {file}")
 
 
 def _origin(problem: str, merged: Mapping[str, Any], layers: Sequence[tuple[Path, Mapping[str, Any]]]) -> Path:
