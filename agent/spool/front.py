@@ -26,8 +26,8 @@ class Counts:
     again: int = 0
     commits: int = 0
     salvage_left: int = 0
-
     fits: int | None = None
+
 
 def counts(shelf: Shelf, *, trouble: str) -> Counts:
     """How much there is."""
@@ -42,9 +42,9 @@ def counts(shelf: Shelf, *, trouble: str) -> Counts:
         again=shelf.again.count,
         commits=shelf.file.commits,
         salvage_left=sum(each.high - each.low + 1 for each in shelf.ranges),
+        fits=None if shelf.file.spare is None else shelf.file.spare // BYTES_PER_READING,
     )
 
-        fits=None if shelf.file.spare is None else shelf.file.spare // BYTES_PER_READING,
 
 def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
     """The oldest readings that may be sent, at most `limit`, up to the first that waits for the clock.
