@@ -515,6 +515,11 @@ def _(patient: Patient) -> None:
     patient.key.chmod(0o644)
 
 
+@case("issuer: enroll.renew_url is empty, and a registration authority renews nothing without it")
+def _(patient: Patient) -> None:
+    patient.values |= {"zone_id": "", "issuer_url": "https://registration.test:8443/client/v4"}
+
+
 @case("issuer: enroll.zone_id is empty, and Cloudflare's API signs for a zone")
 def _(patient: Patient) -> None:
     patient.cert.unlink()
@@ -770,13 +775,15 @@ def _(_: Patient) -> None:
         (IdentityState.ACTIVE, 300, "sudo sensor-agent renew ("),
     ],
 )
+@pytest.mark.parametrize("by_hand", [False, True])
 def test_a_request_under_way_is_ended_by_a_command_that_does_something(
-    tmp_path: Path, state: IdentityState, days: int, command: str
+    tmp_path: Path, state: IdentityState, days: int, command: str, by_hand: bool
 ) -> None:
     (tmp_path / "pending").mkdir()
     (tmp_path / "pending/wanted.json").touch()
     born = datetime(2026, 1, 1, tzinfo=UTC)
     says = Certificate("sensor-001", "7", born, born + timedelta(days=365), fingerprint_sha256="ab" * 32)
-    [found] = identity.under_way(tmp_path, tmp_path, Identity(state, None, says), now=born + timedelta(days=days))
+    now = born + timedelta(days=days)
+    [found] = identity.under_way(tmp_path, tmp_path, Identity(state, None, says), now=now, by_hand=by_hand)
     assert found.fix is not None
-    assert found.fix.startswith(command)
+    assert found.fix.startswith("sudo sensor-agent identity export-csr" if by_hand else command)

@@ -34,6 +34,11 @@ def configuration(config: Config, file: Path, service: Account | None) -> Iterat
     host = urlsplit(config.uplink.url).hostname or ""
     if host.endswith(EXAMPLES):
         yield fail("configuration", f"uplink.url is still the example's, {host}", f"put your shield's URL into {file}")
+    enroll = config.enroll
+    authority = enroll.issuer == "cloudflare" and not enroll.zone_id and "://api.cloudflare.com/" not in enroll.url
+    if authority and not enroll.renew_url:
+        saw = "enroll.renew_url is empty, and a registration authority renews nothing without it"
+        yield warn("issuer", saw, f'put renew_url = "{enroll.url}" below [enroll] into {file}')
     if not config.sensors:
         paste = f"sensor-agent probe | sudo tee -a {file}"
         yield warn("sensors", "none is configured: nothing is read", f"what is here, as tables to paste: {paste}")
