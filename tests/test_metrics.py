@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from world.disk import Disk
 from world.statuses import ILL, SPOOL, WELL, sensor
 
 from agent.cli.metrics import LINES, STATES, metrics, replace_file
@@ -89,6 +90,14 @@ def test_a_board_without_a_daemon_is_down() -> None:
     assert value(WELL | {"state": "stopped"}, "up") == 0
 
 
+def test_a_stopped_daemon_has_no_temperature_of_now() -> None:
+    told = metrics(WELL, current=False)
+    assert "sensor_temperature_celsius" not in told
+    assert "uplink_state" not in told
+    assert "sensor_last_reading_timestamp_seconds" in told
+    assert "spool_pending_readings" in told
+
+
 def test_what_is_not_known_is_left_out() -> None:
     bare = WELL | {"sensors": [], "spool": SPOOL | {"room_seconds": None}}
     assert {"sensor_temperature_celsius", "spool_room_seconds", "spool_oldest_reading_timestamp_seconds"}.isdisjoint(
@@ -112,6 +121,14 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite, match="No such file") as told:
         replace_file(tmp_path / "gone" / "x.prom", "")
     assert str(tmp_path / "gone") in told.value.hint
+
+
+def test_a_write_that_fails_leaves_nothing_behind(disk: Disk) -> None:
+    disk.fill()
+    with pytest.raises(CannotWrite, match="No space left") as told:
+        replace_file(disk.path / "x.prom", metrics(WELL))
+    assert [each.name for each in disk.path.iterdir()] == ["ballast"]
+    assert f"df {disk.path}" in told.value.hint
 
 
 def test_alerts_ask_for_metrics_that_there_are() -> None:

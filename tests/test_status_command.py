@@ -47,11 +47,42 @@ def test_a_program_gets_an_object_also_before_the_first_daemon(tmp_path: Path) -
     done = ask(tmp_path, "--json")
     assert done.returncode == 2
     said = json.loads(done.stdout)
-    assert {*WELL} - {*said} <= {"written", "pid", "pid_started"}
+    assert {*WELL, "pid", "pid_started"} == {*said}
     assert said["state"] == "stopped"
     assert said["problems"][0]["what"] == "no daemon has run since boot"
     assert said["problems"][0]["fix"]
-    assert [said[part] for part in ("since", "spool", "uplink", "clock", "identity")] == [None] * 5
+    nulls = ("since", "written", "pid", "pid_started", "spool", "uplink", "clock", "identity")
+    assert [said[part] for part in nulls] == [None] * 8
+
+
+@pytest.mark.parametrize("status", ["{}", json.dumps(WELL | {"clock": None}), "[]", "{"])
+def test_a_status_that_is_none_is_said_to_be_so(tmp_path: Path, status: str) -> None:
+    StatusFile(tmp_path).write(fresh())
+    (tmp_path / "run/sensor-agent/status.json").write_text(status)
+    done = ask(tmp_path)
+    assert done.returncode == 2
+    assert "the status cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sensor_agent_up 0" in ask(tmp_path, "--prometheus").stdout
+
+
+@pytest.mark.parametrize(
+    ("changed", "celsius"),
+    [({}, True), ({"state": "stopped"}, False), ({"written": "2026-01-01T00:00:00Z"}, False)],
+)
+def test_metrics_have_no_old_temperature_as_one_of_now(tmp_path: Path, changed: dict[str, str], celsius: bool) -> None:
+    StatusFile(tmp_path).write(fresh(**changed))
+    assert ("temperature_celsius{" in ask(tmp_path, "--prometheus").stdout) is celsius
+
+
+def test_a_configuration_that_is_refused_is_why_no_daemon_runs(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[uplink]\nurl = 'https://shield.example.com/temps'\ncolour = 'red'\n")
+    done = ask(tmp_path, "--config", str(config))
+    assert done.returncode == 2
+    assert "no daemon has run since boot" in done.stderr
+    assert "uplink.colour" in done.stderr
+    assert done.stderr.endswith("next: sensor-agent check --offline\n")
 
 
 def test_it_needs_no_colour_and_no_unicode(tmp_path: Path) -> None:

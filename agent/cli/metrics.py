@@ -5,6 +5,7 @@ Pure but for the file. What is not known is left out, never a stand-in number.
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ from agent.errors import CannotWrite
 
 STATES: Final = ("healthy", "degraded", "broken", "stopped")
 LINES: Final = ("online", "backoff", "hold", "misdirected", "unenrolled", "idle")
+OF_NOW: Final = frozenset({"sensor_temperature_celsius", "uplink_state"})
 
 
 class Metric(NamedTuple):
@@ -24,10 +26,14 @@ class Metric(NamedTuple):
     samples: list[tuple[dict[str, str], float | None]]
 
 
-def metrics(found: Mapping[str, Any] | None) -> str:
-    """All metrics of the status; without one only that nothing is up."""
+def metrics(found: Mapping[str, Any] | None, *, current: bool = True) -> str:
+    """All metrics of the status; without one only that nothing is up. What may have changed since is told of a `current` one
+    only: the collector takes each for a measurement of now.
+    """
     lines: list[str] = []
     for metric in _all(found):
+        if not current and metric.name in OF_NOW:
+            continue
         samples = [(labels, value) for labels, value in metric.samples if value is not None]
         if samples:
             name = f"sensor_agent_{metric.name}"
@@ -118,9 +124,10 @@ def replace_file(file: Path, text: str) -> None:
         fresh.chmod(0o644)
         fresh.replace(file)
     except OSError as error:
-        raise CannotWrite(
-            f"{file}: {error.strerror}", hint=f"ls -ld {file.parent}; run it as a user who may write there"
-        ) from error
+        raise CannotWrite(f"{file}: {error.strerror}", hint=f"ls -ld {file.parent}; df {file.parent}; id") from error
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def _unix(time: str | None) -> float | None:

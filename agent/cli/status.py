@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent import __version__
-from agent.cli.status_seen import NoStatus, seen
+from agent.cli.status_seen import NoStatus, seen, silent
 
 EXIT: Final = {"healthy": 0, "degraded": 1, "broken": 2, "stopped": 2}
 WATCH_SECONDS: Final = 2.0
@@ -59,9 +59,9 @@ def status(args: argparse.Namespace) -> int:
 
 def _nothing(error: NoStatus) -> dict[str, Any]:
     """What can be said where no daemon has said anything."""
-    known: dict[str, Any] = {"state": "stopped", "version": __version__, "since": None, "sensors": []}
-    parts = dict.fromkeys(("spool", "uplink", "clock", "identity"))
-    return {**known, "problems": [{"what": str(error), "fix": error.hint}], **parts}
+    known: dict[str, Any] = {"state": "stopped", "version": __version__, "sensors": []}
+    absent = dict.fromkeys(("since", "written", "pid", "pid_started", "spool", "uplink", "clock", "identity"))
+    return {**known, "problems": [{"what": str(error), "fix": error.hint}], **absent}
 
 
 def _form(*, as_json: bool) -> Callable[[dict[str, Any]], str]:
@@ -80,7 +80,8 @@ def _metrics(root: Path, file: Path) -> int:
     from agent.cli.metrics import metrics, replace_file
 
     try:
-        text = metrics(seen(root, _now()))
+        found = seen(root, _now())
+        text = metrics(found, current=found["state"] != "stopped" and not silent(found, _now()))
     except NoStatus:
         text = metrics(None)
     if file == Path("-"):

@@ -7,8 +7,13 @@ from typing import Any, Final
 
 from agent import status_file
 from agent.cli.durations import ago, between
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 
+PARTS: Final = {
+    str: ("state", "version", "since", "written"),
+    list: ("problems", "sensors"),
+    dict: ("spool", "uplink", "clock", "identity"),
+}
 SILENT_SECONDS: Final = 120.0  # beyond two intervals: a tick may take 30 s, and a loaded board be as late again
 
 
@@ -19,22 +24,35 @@ class NoStatus(AgentError):
 
 
 def seen(root: Path, now: datetime, config: Path | None = None) -> dict[str, Any]:
-    """The last status, judged at `now`. Raises NoStatus if there is none that can be read; where the file `config` is
-    missing, with what makes it: a unit without one does not start, and does not say so.
+    """The last status, judged at `now`. Raises NoStatus if there is none that can be read; with the file `config`, which
+    may be missing or have a mistake, it says so: a unit that does not start for it cannot.
     """
     try:
         found = status_file.read(root)
+        if found is None:
+            raise _none(config)
+        last, alive = found
+        if not all(isinstance(last.get(key), kind) for kind, keys in PARTS.items() for key in keys):
+            raise ValueError("it is not whole")  # noqa: TRY301 - the content, not a type
+        return judged(last, now, alive=alive)
     except (OSError, ValueError) as error:
         raise NoStatus(f"the status cannot be read: {error}", hint="systemctl status sensor-agent") from error
-    if found is None:
-        from agent.config.files import missing  # here: a status that is there needs none of its 20 ms
 
-        fix = "systemctl start sensor-agent (or: sensor-agent run)"
-        if config and missing(config):
-            fix = "sudo sensor-agent init --url URL"
-        raise NoStatus("no daemon has run since boot", hint=fix)
-    last, alive = found
-    return judged(last, now, alive=alive)
+
+def _none(config: Path | None) -> NoStatus:
+    """Why there may be none."""
+    what, fix = "no daemon has run since boot", "sudo systemctl start sensor-agent"
+    if config:
+        from agent.config import load  # here: a status that is there needs none of its 20 ms
+        from agent.config.files import missing
+
+        if missing(config):
+            return NoStatus(what, hint="sudo sensor-agent init --url URL")
+        try:
+            load(config)
+        except ConfigError as error:
+            return NoStatus(f"{what}: {error.problems[0]}", hint="sensor-agent check --offline")
+    return NoStatus(what, hint=fix)
 
 
 def judged(last: Mapping[str, Any], now: datetime, *, alive: bool) -> dict[str, Any]:
@@ -46,14 +64,19 @@ def judged(last: Mapping[str, Any], now: datetime, *, alive: bool) -> dict[str, 
         return status | _worst(
             last, "stopped", what, "sudo systemctl start sensor-agent; journalctl -u sensor-agent -e"
         )
+    if silent(last, now):
+        what = f"the daemon runs and has said nothing since {ago(last['written'], now)}"
+        return status | _worst(last, "broken", what, "sudo systemctl restart sensor-agent")
+    return status
+
+
+def silent(last: Mapping[str, Any], now: datetime) -> bool:
+    """Whether it is older than it can be of a daemon that is well."""
     every = min((sensor.get("interval_seconds") or 0.0 for sensor in last["sensors"]), default=None)
     # by a clock that is set: one that is set meanwhile would make a fresh status look old
-    if every is not None and last["clock"]["synchronised"]:
-        silence = between(last["written"], now)
-        if silence > 2 * every + SILENT_SECONDS:
-            what = f"the daemon runs and has said nothing since {ago(last['written'], now)}"
-            return status | _worst(last, "broken", what, "sudo systemctl restart sensor-agent")
-    return status
+    if every is None or not last["clock"]["synchronised"]:
+        return False
+    return between(last["written"], now) > 2 * every + SILENT_SECONDS
 
 
 def _worst(last: Mapping[str, Any], state: str, what: str, fix: str) -> dict[str, Any]:
