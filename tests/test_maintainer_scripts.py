@@ -1,0 +1,86 @@
+"""packaging/debian: what the maintainer scripts do to a device, run in a tree of its own."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+DEBIAN: Final = Path(__file__).parent.parent / "packaging/debian"
+KEPT: Final = {
+    "etc/sensor-agent/config.toml",
+    "etc/sensor-agent/conf.d/50-site.toml",
+    "var/lib/sensor-agent/spool.db",
+    "var/lib/sensor-agent-identity/gen/000001/key.pem",
+    "run/sensor-agent/status.json",
+}
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A device's files, after `remove`."""
+    for name in KEPT:
+        put(tmp_path / name)
+    return tmp_path
+
+
+def put(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("x")
+
+
+def moved(device: Path, name: str, target: str) -> Path:
+    """Move a directory of the device elsewhere and leave a link; gives where it is now."""
+    (device / target).parent.mkdir(parents=True, exist_ok=True)
+    (device / name).rename(device / target)
+    (device / name).symlink_to(device / target)
+    return device / target
+
+
+def postrm(device: Path, why: str) -> None:
+    script = (DEBIAN / "sensor-agent.postrm").read_text()
+    inside = re.sub(r"(?<![\w.*])/(?=(etc|var|run)/)", f"{device}/", script)
+    subprocess.run(["sh", "-c", inside, "postrm", why], check=True)
+
+
+def left(device: Path) -> set[str]:
+    return {str(each.relative_to(device)) for each in device.rglob("*") if not each.is_dir() or each.is_symlink()}
+
+
+def test_remove_keeps_everything(device: Path) -> None:
+    postrm(device, "remove")
+    assert left(device) == KEPT
+
+
+def test_purge_leaves_no_trace(device: Path) -> None:
+    (device / "etc/ssl/certs").mkdir(parents=True)
+    (device / "etc/ssl/certs/sensor.pem").symlink_to(f"{device}/var/lib/sensor-agent-identity/current/cert.pem")
+    postrm(device, "purge")
+    assert [each for each in device.rglob("*") if "sensor" in each.name] == []
+
+
+def test_purge_leaves_a_certificate_of_somebody_else(device: Path) -> None:
+    put(device / "etc/ssl/certs/sensor.pem")
+    postrm(device, "purge")
+    assert left(device) == {"etc/ssl/certs/sensor.pem"}
+
+
+def test_purge_takes_what_is_behind_a_link(device: Path) -> None:
+    spool = moved(device, "var/lib/sensor-agent", "data/sensor-agent")
+    identity = moved(device, "var/lib/sensor-agent-identity", "data/sensor-agent-identity")
+    postrm(device, "purge")
+    assert (left(device), spool.exists(), identity.exists()) == (set(), False, False)
+
+
+def test_purge_leaves_a_directory_alone_that_is_not_named_after_the_agent(device: Path) -> None:
+    data = moved(device, "var/lib/sensor-agent", "data")
+    put(data / "of-somebody-else")
+    postrm(device, "purge")
+    assert left(device) == {"data/of-somebody-else", "data/spool.db"}
+
+
+def test_purge_can_be_said_twice(device: Path) -> None:
+    postrm(device, "purge")
+    postrm(device, "purge")
+    assert left(device) == set()
