@@ -208,6 +208,34 @@ def test_an_import_that_is_cut_off_leaves_no_half(tmp_path: Path) -> None:
     assert at > 15
 
 
+@pytest.mark.parametrize(("days_left", "code"), [(100, 0), (20, 77)])
+def test_the_daily_renewal_leaves_the_key_of_an_exported_request_and_says_how_it_goes_on(
+    device: Enrollee, days_left: int, code: int
+) -> None:
+    born = NOW - timedelta(days=365 - days_left)
+    device("identity", "export-csr", str(device.directory / "1.csr"), as_json=False)
+    old = authority().sign(device.pending_request(), not_before=born, not_after=born + timedelta(days=365))
+    done = bring(device, old)
+    assert done.code == 0
+    assert "enroll" not in done.answer["steps"][-1]["detail"]
+    device("identity", "export-csr", str(device.directory / "2.csr"), as_json=False)
+    request = device.pending_request()
+    done = device("renew")
+    assert (done.code, "sudo sensor-agent identity import CERT" in done.said) == (code, True)
+    assert "enroll --force" not in done.said
+    assert device.pending_request() == request
+    assert bring(device, authority().sign(request)).code == 0
+
+
+def test_who_brings_certificates_by_hand_is_told_to_do_so_before_the_end(device: Enrollee) -> None:
+    device("identity", "export-csr", str(device.directory / "1.csr"), as_json=False)
+    certificate = device.directory / "1.pem"
+    certificate.write_bytes(authority().sign(device.pending_request()))
+    said = device("identity", "import", str(certificate), as_json=False).said
+    assert "sudo sensor-agent identity export-csr OUT" in said
+    assert "enroll --force" not in said
+
+
 def test_rollback_puts_the_pair_before_in_force_and_has_an_end(tmp_path: Path) -> None:
     device = Enrollee(tmp_path / "device")
     api = Api()

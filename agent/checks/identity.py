@@ -12,6 +12,7 @@ from agent.errors import ENROLL, RENEW
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 from agent.issuers import ZONE_ID
+from agent.issuers.manual import WAY
 from agent.record import dataclass
 
 NEAR_DAYS: Final = 30
@@ -25,7 +26,8 @@ STAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
-    """What the configuration says of certificates. `wants_token`: the issuer signs nothing without one.
+    """What the configuration says of certificates. `wants_token`: the issuer signs nothing without one; `by_hand`: a
+    person has requests signed.
 
     `zone_token`: it is one for a whole zone; `zone_missing`: the issuer wants to know which, and nobody has said it.
     """
@@ -36,6 +38,7 @@ class Issuing:
     wants_token: bool
     zone_token: bool
     zone_missing: bool
+    by_hand: bool = False
 
 
 def identity(
@@ -56,7 +59,7 @@ def identity(
         if abs(life - timedelta(days=how.validity_days)) > timedelta(days=1):
             saw += f" (of {life.days} days, {how.validity_days} were asked for)"
         if days < NEAR_DAYS and says.renews_after <= now:
-            yield warn("identity", saw, RENEW if how.able else f"{ENROLL} --force")
+            yield warn("identity", saw, RENEW if how.able else WAY if how.by_hand else f"{ENROLL} --force")
         else:
             yield ok("identity", saw)
     if found.moved:
@@ -88,7 +91,7 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
         yield warn("token", f"{file} is still here, and signs for the whole zone", f"sudo rm {file}")
 
 
-def under_way(directory: Path, root: Path, found: Identity, *, now: datetime) -> Iterator[Check]:
+def under_way(directory: Path, root: Path, found: Identity, *, now: datetime, by_hand: bool = False) -> Iterator[Check]:
     """The enrollment at work, or the request that one has left; nothing where this user may not look."""
     if _locked(directory / "lock", root):
         yield ok("enrollment", "one is at work now; another one would wait for it (exit code 75)")
@@ -96,7 +99,9 @@ def under_way(directory: Path, root: Path, found: Identity, *, now: datetime) ->
     stage = IdentityStore(directory).request.stage()
     if stage is not None:
         command = ENROLL
-        if found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then
+        if by_hand:
+            command = WAY
+        elif found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then
             command = RENEW if found.certificate.renews_after <= now else f"{ENROLL} --force"
         yield warn("enrollment", STAGES[stage], f"{command} (it goes on with the same key)")
 

@@ -114,11 +114,12 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: tuple[str
         wants_token=enroll.issuer in {"cloudflare", "est"},
         zone_token=enroll.issuer == "cloudflare" and bool(enroll.zone_id),
         zone_missing=zone_missing(enroll.issuer, url=enroll.url, zone_id=enroll.zone_id),
+        by_hand=enroll.issuer == "manual",
     )
     yield from identities.token(found, how)
     yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=os.geteuid() == 0)
     store = Path(config.identity.store_dir)
-    yield from identities.under_way(store, root, found, now=parts.utc_now())
+    yield from identities.under_way(store, root, found, now=parts.utc_now(), by_hand=how.by_hand)
     for path in (store, Path(config.identity.cert_file).parent):
         yield from disk.disk("identity disk", path, root)
 

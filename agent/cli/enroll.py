@@ -14,6 +14,7 @@ from agent.cli.render import write_json
 from agent.config import Config, load
 from agent.errors import ENROLL, AgentError, Refused, TryLater
 from agent.issuers import NAMES, can_renew
+from agent.issuers.manual import WAY
 from agent.reading import utc_text
 from agent.record import replace
 
@@ -107,8 +108,9 @@ def telling(report: "Report", name: str, config: Config, *, as_json: bool) -> It
         says = report.certificate
         sys.stdout.write(f"{report.state}: {says.name}, valid until {utc_text(says.not_after.timestamp())}\n")
         if not able(config):
+            again = WAY if config.enroll.issuer == "manual" else f"{ENROLL} --force"
             sys.stderr.write(
-                f"  {config.enroll.issuer} cannot renew it by itself: before {says.not_after:%Y-%m-%d}, {ENROLL} --force\n"
+                f"  {config.enroll.issuer} cannot renew it by itself: before {says.not_after:%Y-%m-%d}, {again}\n"
             )
 
 

@@ -102,8 +102,14 @@ def credentials(args: argparse.Namespace, config: Config) -> "Credentials":
         keyed = config.enroll.issuer == "cfssl" and _token_given(args, config)
         return issuer(config, token(args, config) if keyed else "", pair=pair)
 
+    def by_token() -> "Issuer":
+        if by_hand:
+            raise Refused("nobody to be asked")
+        return first_issuer(args, config)
+
+    by_hand = config.enroll.issuer == "manual"
     able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
-    return Credentials(config.enroll.issuer, by_pair if able else None, lambda: first_issuer(args, config))
+    return Credentials(config.enroll.issuer, by_pair if able else None, by_token, by_hand=by_hand)
 
 
 def shield_probe(config: Config) -> "Probe":

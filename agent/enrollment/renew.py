@@ -21,6 +21,7 @@ from agent.errors import ENROLL, AgentError, IdentityError, Refused
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
 from agent.issuers import Issuer
+from agent.issuers.manual import WAY
 from agent.record import dataclass
 from agent.renewal import WARNING_DAYS, warning
 
@@ -31,11 +32,15 @@ ENROLL_AGAIN = f"{ENROLL} --force --token-file F"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to make the issuer. `by_pair` is None where it cannot renew; `by_token` raises Refused without a token."""
+    """How to make the issuer. `by_pair` is None where it cannot renew; `by_token` raises Refused without a token.
+
+    `by_hand`: there is none, and the key of the request under way waits for a certificate that a person brings.
+    """
 
     issuer: str
     by_pair: Callable[[tuple[str, str]], Issuer] | None
     by_token: Callable[[], Issuer]
+    by_hand: bool = False
 
 
 def renew(
@@ -93,7 +98,7 @@ def _renew(
 
         issuer = None
         # before the key: without an issuer nothing is begun that nobody would end
-        if store.request.part("certificate.pem") is None and (issuer := made()) is None:
+        if (credentials.by_hand or store.request.part("certificate.pem") is None) and (issuer := made()) is None:
             return
         key, request = request_for(wish, store, report, like=like)
         certificate = kept(store, request, patience=patience)
@@ -128,12 +133,13 @@ def _issuer(credentials: Credentials, found: Identity, *, now: datetime, report:
     try:
         return credentials.by_token()
     except Refused as error:
+        again = WAY if credentials.by_hand else ENROLL_AGAIN
         end = f"the certificate {'expired' if says.not_after <= now else 'ends'} on {says.not_after:%Y-%m-%d}"
         if says.days_left(now) >= WARNING_DAYS[0]:
-            report.done("renewal", f"due, but {credentials.issuer} cannot renew by itself; {end}: {ENROLL_AGAIN}")
+            report.done("renewal", f"due, but {credentials.issuer} cannot renew by itself; {end}: {again}")
             return None
         raise Refused(
-            f"{credentials.issuer} cannot renew by itself, and there is {error}; {end}", hint=ENROLL_AGAIN
+            f"{credentials.issuer} cannot renew by itself, and there is {error}; {end}", hint=again
         ) from error
 
 
