@@ -10,9 +10,9 @@ def accepted(lines: Iterable[str]) -> list[dict[str, Any]]:
 
     One that came again under its key, because the answer was lost, is taken once.
     """
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[tuple[Any, ...], dict[str, Any]] = {}
     for key, reading in (each for line in lines for each in _taken(json.loads(line))):
-        first.setdefault(key, reading)
+        first.setdefault((key, *(reading.get(name) for name in ("time", "temperature", "sensor"))), reading)
     return list(first.values())
 
 

@@ -1,6 +1,7 @@
 """The extended API: what a Worker worth deploying answers, announced by headers and spoken only when asked to.
 
-A device is its certificate's fingerprint. The key of a reading is remembered: the second time it is 201 and not stored.
+A device is its certificate's fingerprint. Key and reading are remembered: the second time it is 201 and not stored.
+Another reading under a known key is stored, because losing it is worse than a key that is used twice.
 """
 
 import json
@@ -31,7 +32,7 @@ PAGE_HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
 )
 METHODS: Final = {"/": ("GET",), "/temps": ("GET", "POST"), "/sensors": ("GET",)}  # and HEAD, OPTIONS
-_KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')  # a structured-field string, RFC 8941 §3.3.3
+_KEY: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')  # a structured-field string, RFC 8941 §3.3.3
 _GZIP: Final = 31  # wbits of zlib: 15, and 16 for gzip's frame
 
 
@@ -104,7 +105,7 @@ class ExtendedApi:
             if isinstance(value, list):
                 return self._batch(device, value, body)
             found = _KEY.fullmatch(request.headers.get("idempotency-key", "").strip())
-            key = found[1] if found else ""
+            key = re.sub(r"\\(.)", r"\1", found[1]) if found else ""
             if len(key) > NAME_LETTERS:
                 raise Refused(400, f"Idempotency-Key: more than {NAME_LETTERS} letters")
             status, wrong, stored = self._item(device, value, key)
@@ -135,13 +136,13 @@ class ExtendedApi:
         """The status of one reading, what is wrong with it, and whether it was stored just now."""
         if wrong := complaint(value, now=self._now()):
             return 400, wrong, 0
-        if key and self._keys.has(device, key):
+        if key and self._keys.has(device, key, value):
             return 201, "", 0
         self._readings.meet(device)
         if refusal := self._readings.add(device, value, limited=False):
             return 413, refusal, 0  # 25 MiB of one device: the Worker forgets, this one is for a while
         if key:
-            self._keys.add(device, key)
+            self._keys.add(device, key, value)
         return 201, "", 1
 
     def _get(self, device: str, path: str, query: str) -> Reply:
@@ -159,13 +160,15 @@ class ExtendedApi:
 
     def _seen_by(self, device: str) -> Sequence[str]:
         """Whose readings a certificate sees: what the operator lists for it, else its own."""
-        listed = json.loads(self._readers.read_bytes()) if self._readers.exists() else {}
-        return list(listed.get(device, [device]))
+        try:
+            return _listed(self._readers.read_bytes() if self._readers.exists() else b"{}", device)
+        except ValueError as error:
+            raise Refused(503, f"{self._readers}: {error}", ("Retry-After", "60")) from error
 
 
 def decompressed(request: Request) -> bytes:
     """The body without its encoding; raises Refused: 415 for another encoding, 413 if it is too large, 400 if damaged."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = request.headers.get("content-encoding", "").strip().lower() or "identity"
     body = request.body
     if encoding == "gzip":
         unpack = zlib.decompressobj(_GZIP)
@@ -180,6 +183,16 @@ def decompressed(request: Request) -> bytes:
     if len(body) > BODY_BYTES:
         raise Refused(413, f"body: larger than {BODY_BYTES} bytes")
     return body
+
+
+def _listed(readers: bytes, device: str) -> list[str]:
+    """What the operator lists for the device, else the device; raises ValueError for what is no such list."""
+    value = json.loads(readers)
+    listed = {who.lower(): sees for who, sees in value.items()} if isinstance(value, dict) else {device: None}
+    sees = listed.get(device, [device])
+    if not (isinstance(sees, list) and all(isinstance(one, str) for one in sees)):
+        raise ValueError(f'{{"{device}": ["a device\'s fingerprint", …]}} is needed')
+    return [one.lower() for one in sees]
 
 
 def _json(value: Any) -> Reply:

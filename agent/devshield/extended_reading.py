@@ -24,7 +24,7 @@ _INSTANT: Final = re.compile(
 def parse(body: bytes) -> Any:
     """The JSON value of a body; raises ValueError, with a reason for a person, if it is none."""
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return json.loads(body.decode(), parse_int=float, parse_constant=_no_constant)  # as JavaScript
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (at byte {error.start})") from error
     except RecursionError as error:

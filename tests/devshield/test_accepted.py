@@ -33,6 +33,11 @@ def test_a_reading_that_went_again_under_its_key_was_taken_once() -> None:
     assert disorder(found) == ""
 
 
+def test_another_reading_under_a_key_was_taken_too() -> None:
+    one, two = (reading("freezer", second) for second in (1, 2))
+    assert [each["time"] for each in got(single(1, one), single(1, two), batch(1, two))] == [one["time"], two["time"]]
+
+
 def test_a_sensor_that_was_read_late_follows_the_others() -> None:
     assert disorder(got(batch(1, reading("room", 2), reading("freezer", 1), reading("room", 3)))) == ""
 

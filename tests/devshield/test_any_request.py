@@ -223,7 +223,7 @@ STEPS = st.lists(
 def test_nobody_ever_sees_what_is_anothers_whatever_the_keys_and_names(steps: list[tuple[int, str, int]]) -> None:
     """Keys and sensors are the same for all on purpose; a temperature says whose it is."""
     kept: list[list[str]] = [[], [], []]
-    used: list[set[str]] = [set(), set(), set()]
+    used: list[set[tuple[str, str]]] = [set(), set(), set()]
 
     with TemporaryDirectory() as scratch:
         api = ExtendedApi(
@@ -237,7 +237,7 @@ def test_nobody_ever_sees_what_is_anothers_whatever_the_keys_and_names(steps: li
 
         for place, (who, what, number) in enumerate(steps):
             key = f"k-{number}"
-            taken = {"temperature": f"{who}.{place:03}", "time": TIME, "sensor": f"s-{number}"}
+            taken = {"temperature": f"{who}.{place % 3:03}", "time": TIME, "sensor": f"s-{number}"}
             if what in {"one", "batch"}:
                 reply = (
                     ask(who, "POST", "/temps", taken, key)
@@ -245,9 +245,9 @@ def test_nobody_ever_sees_what_is_anothers_whatever_the_keys_and_names(steps: li
                     else ask(who, "POST", "/temps", [{**taken, "key": key}])
                 )
                 assert reply.status == {"one": 201, "batch": 207}[what]
-                if key not in used[who]:
+                if (key, taken["temperature"]) not in used[who]:
                     kept[who].append(taken["temperature"])
-                used[who].add(key)
+                used[who].add((key, taken["temperature"]))
             elif what == "sensors":
                 rows = json.loads(ask(who, "GET", "/sensors").body)["sensors"]
                 assert {row["device"] for row in rows} <= {WHO[who]}

@@ -96,6 +96,21 @@ def test_key_makes_a_repetition_an_acknowledgement_that_stores_nothing(to: Ask) 
     assert [(each.reply.status, each.stored) for each in (first, again, other)] == [(201, 1), (201, 0), (201, 1)]
 
 
+def test_another_reading_under_a_known_key_is_kept_because_a_lost_spool_numbers_anew(to: Ask) -> None:
+    one = item(1, sensor="attic")
+    others = [one | {"temperature": "2"}, one | {"time": item(2)["time"]}, one | {"sensor": "cellar"}, item(1)]
+    for each in (one, *others):
+        assert to(each, idempotency_key='"d-1"').stored == 1
+    same = [one | {"temperature": 1}, one | {"temperature": "1.0", "seq": 7}, *others]
+    assert to([{**each, "key": "d-1"} for each in same]).stored == 0
+    assert len(listed(to, "?limit=1000")) == 5
+
+
+def test_key_with_a_quote_in_it_is_a_key(to: Ask) -> None:
+    assert [to(item(1), idempotency_key=r'"a\"b\\c"').stored for _ in range(2)] == [1, 0]
+    assert to([item(1, key='a"b\\c')]).stored == 0
+
+
 def test_key_of_a_batch_is_that_of_a_single_reading_and_belongs_to_the_device(to: Ask) -> None:
     to(item(1), idempotency_key='"sensor-001-1"')
     assert to([keyed(1), keyed(2)]).stored == 1
@@ -131,6 +146,7 @@ def test_batch_is_bounded(to: Ask, count: int, status: int) -> None:
         ("gzip", gzip.compress(b"[]")[:-4], 400),
         ("gzip", gzip.compress(b"[]") + b"more", 400),
         ("br", b"[]", 415),
+        ("", b"[%s]" % json.dumps(keyed(1)).encode(), 207),
     ],
     ids=[
         "a batch",
@@ -141,6 +157,7 @@ def test_batch_is_bounded(to: Ask, count: int, status: int) -> None:
         "cut short",
         "more behind it",
         "brotli",
+        "nothing said",
     ],
 )
 def test_body_may_be_gzip_of_a_bounded_size(to: Ask, encoding: str, body: bytes, status: int) -> None:
@@ -201,6 +218,33 @@ def test_nobody_sees_another_devices_readings_but_a_reader_those_that_are_listed
     assert [listed(to, who=who) for who in (ONE, OTHER, "33" * 32)] == [[item(1)], [item(2)], []]
     (tmp_path / "readers.json").write_text(json.dumps({"33" * 32: [ONE, OTHER]}))
     assert listed(to, who="33" * 32) == [item(2), item(1)]
+
+
+def test_fingerprints_of_readers_may_be_in_capitals(tmp_path: Path) -> None:
+    to = asker(api(tmp_path))
+    to([keyed(1)], who="ab" * 32)
+    (tmp_path / "readers.json").write_text(json.dumps({"EF" * 32: ["AB" * 32]}))
+    assert listed(to, who="ef" * 32) == [item(1)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({ONE: OTHER}), json.dumps({ONE: {}})])
+def test_readers_that_cannot_be_read_are_a_503_that_names_the_file_and_devices_still_post(
+    tmp_path: Path, text: str
+) -> None:
+    to = asker(api(tmp_path))
+    (tmp_path / "readers.json").write_text(text)
+    got = [to(method="GET", target=path).reply for path in ("/temps", "/sensors")]
+    assert [(each.status, b"readers.json: " in each.body, dict(each.headers)["Retry-After"]) for each in got] == [
+        (503, True, "60")
+    ] * 2
+    assert to(item(1)).reply.status == 201
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_beyond_any_is_kept_as_javascript_does(to: Ask, digits: int) -> None:
+    body = b'{"temperature":"1","time":"2026-11-23T09:14:22Z","x":%s}' % (b"9" * digits)
+    assert to(body).reply.status == 201
+    assert listed(to) == [{"temperature": "1", "time": "2026-11-23T09:14:22Z", "x": None}]
 
 
 @pytest.mark.parametrize(
