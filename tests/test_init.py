@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from world.disk import Disk
 from world.enrollee import own_log
 from world.users import as_nobody, let_in
 
@@ -122,7 +123,18 @@ def test_without_the_right_to_write_it_says_who_has_it(tmp_path: Path, mode: int
     (tmp_path / "etc").mkdir(mode=mode)
     with as_nobody():
         code, _, said = init(tmp_path, "--url", URL)
-    assert (code, "next: sudo sensor-agent init" in said) == (73, True)
+    again = f"next: sudo sensor-agent --config {tmp_path}/etc/config.toml init --url={URL}\n"
+    assert (code, again in said) == (73, True), said
+
+
+def test_a_full_disk_leaves_no_half_a_configuration_in_the_way(tmp_path: Path, disk: Disk) -> None:
+    (tmp_path / "etc").symlink_to(disk.path)
+    disk.fill()
+    code, _, said = init(tmp_path, "--url", URL)
+    assert (code, "No space left" in said, "next: findmnt" in said) == (73, True, True), said
+    disk.free()
+    assert list(disk.path.iterdir()) == []
+    assert init(tmp_path, "--url", URL)[0] == 0
 
 
 def test_a_missing_configuration_leads_here(tmp_path: Path) -> None:

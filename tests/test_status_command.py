@@ -82,7 +82,7 @@ def test_a_configuration_that_is_refused_is_why_no_daemon_runs(tmp_path: Path) -
     assert done.returncode == 2
     assert "no daemon has run since boot" in done.stderr
     assert "uplink.colour" in done.stderr
-    assert done.stderr.endswith("next: sensor-agent check --offline\n")
+    assert done.stderr.endswith(f"next: sensor-agent --config {config} check --offline\n")
 
 
 def test_it_needs_no_colour_and_no_unicode(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ EXAMPLES: Final = ("example.com", "example.org", "example.net", "example")  # RF
 def refused(error: ConfigError, file: Path) -> list[Check]:
     """A line for each mistake of a configuration that cannot be loaded, or that there is none."""
     if missing(file):
-        return [fail("configuration", f"{file}: is not there", "sudo sensor-agent init --url URL (of your shield)")]
+        return [fail("configuration", f"{file}: is not there", error.hint)]
     return [fail("configuration", problem, error.hint) for problem in error.problems]
 
 

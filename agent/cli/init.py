@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Any, Final
 from agent.cli.probe import pasted
 from agent.cli.render import write_json
 from agent.config import load
-from agent.config.files import merge, read
+from agent.config.files import elsewhere, merge, read
 from agent.device import device_name
 from agent.errors import CannotWrite, ConfigError
 from agent.sensors.inventory import Note, Table, probe
@@ -49,8 +50,9 @@ def init(args: argparse.Namespace) -> int:
     text = "\n".join(lines(args.url, args.name, here, aside, notes, url_above=url_above, board=_board_name(args.root)))
     problems: list[str] = []
     if read(merge(tomllib.loads(text), above), problems) is None:
-        raise ConfigError(problems, hint="sensor-agent init --url https://HOST/PATH --name NAME (nothing was written)")
-    _write(file, text)
+        raise ConfigError(problems, hint="sensor-agent init --url https://HOST/PATH --name NAME")
+    given = [f"--url={args.url}"] * bool(args.url) + [f"--name={args.name}"] * bool(args.name)
+    _write(file, text, again=f"sudo sensor-agent {elsewhere(file)}{shlex.join(['init', *given])}")
     told = [Note(note.what, note.fix) for note in notes if note.hinders or not here]
     todo = "sensor-agent check" if args.url or url_above else f"put your shield's URL into {file} (uplink.url)"
     if args.json:
@@ -142,14 +144,21 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _write(file: Path, text: str) -> None:
-    """Make the file; one that appeared meanwhile is kept."""
+def _write(file: Path, text: str, *, again: str) -> None:
+    """Make the file; one that appeared meanwhile is kept, and none is left that is not whole. `again` is the
+    command of somebody who may.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as made:
-            made.write(text)
+        made = file.open("x", encoding="utf-8")
+        try:
+            with made:
+                made.write(text)
+        except OSError:
+            file.unlink()
+            raise
     except PermissionError as error:
-        raise CannotWrite(f"{file}: {error.strerror}", hint="sudo sensor-agent init") from error
+        raise CannotWrite(f"{file}: {error.strerror}", hint=again) from error
     except OSError as error:
         raise CannotWrite(
             f"{file}: {error.strerror or error}", hint=f"findmnt -T {file.parent}; df {file.parent}"

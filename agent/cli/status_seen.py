@@ -41,18 +41,18 @@ def seen(root: Path, now: datetime, config: Path | None = None) -> dict[str, Any
 
 def _none(config: Path | None) -> NoStatus:
     """Why there may be none."""
-    what, fix = "no daemon has run since boot", "sudo systemctl start sensor-agent"
+    what = "no daemon has run since boot"
     if config:
         from agent.config import load  # here: a status that is there needs none of its 20 ms
-        from agent.config.files import missing
+        from agent.config.files import elsewhere, missing
 
-        if missing(config):
-            return NoStatus(what, hint="sudo sensor-agent init --url URL")
         try:
             load(config)
         except ConfigError as error:
-            return NoStatus(f"{what}: {error.problems[0]}", hint="sensor-agent check --offline")
-    return NoStatus(what, hint=fix)
+            if missing(config):
+                return NoStatus(what, hint=error.hint)
+            return NoStatus(f"{what}: {error.problems[0]}", hint=f"sensor-agent {elsewhere(config)}check --offline")
+    return NoStatus(what, hint="sudo systemctl start sensor-agent")
 
 
 def judged(last: Mapping[str, Any], now: datetime, *, alive: bool) -> dict[str, Any]:

@@ -42,12 +42,11 @@ def load(path: Path) -> Config:
             merged = merge(merged, table)
             layers.append((file, table))
     if problems:
-        elsewhere = "" if path == DEFAULT else f"--config {path} "
         hint = f"mend {path}, then: sensor-agent check --offline --config {path}"
         if denied:
             hint = f"the same with sudo; or who may read it: ls -ld {path.parent} {path}"
         elif missing(path):
-            hint = f"sudo sensor-agent {elsewhere}init --url URL"
+            hint = f"sudo sensor-agent {elsewhere(path)}init --url URL"
         raise ConfigError(problems, hint=hint)
     config = read(merged, problems)
     _check_files(merged, problems)
@@ -97,6 +96,11 @@ def _origin(problem: str, merged: Mapping[str, Any], layers: Sequence[tuple[Path
             if inner is not None and (depth == len(path) - 1 or depth not in nearest):
                 nearest[depth] = file
     return nearest[max(nearest)]
+
+
+def elsewhere(path: Path) -> str:
+    """What a command says to find the configuration, with a blank behind it; nothing where it looks by itself."""
+    return "" if path == DEFAULT else f"--config {path} "
 
 
 def missing(path: Path) -> bool:
