@@ -21,6 +21,7 @@ from agent.devshield.registration.records import HASH_LETTERS, Entry, State, Tok
 from agent.errors import CannotWrite, ConfigError
 
 ALLOWED: Final = "allowed-fingerprints"
+REVOKED: Final = "revoked-fingerprints"
 
 
 class Ledger:
@@ -124,13 +125,21 @@ class Ledger:
         return changed
 
     def write_allowed(self) -> None:
-        """Write the fingerprints that an edge or a Worker may let in, a line each, with the name behind it."""
+        """Write the fingerprints that an edge or a Worker may let in, a line each, with the name behind it.
+
+        Beside them those that were let in once: in a register that is only added to they would go on.
+        """
         with self.changing():
-            lines = [_allowed(entry) for entry in self.entries() if entry.state == "issued"]
-            _put(self.allowed_file, "".join(lines).encode(), mode=0o644)
+            entries = [entry for entry in self.entries() if entry.fingerprint_sha256]
+            for file, issued in ((self.directory / REVOKED, False), (self.allowed_file, True)):
+                lines = [_allowed(entry) for entry in entries if (entry.state == "issued") is issued]
+                _put(file, "".join(lines).encode(), mode=0o644)
 
     def add_allowed(self, entry: Entry) -> None:
         """Add one line to them, which costs the same for the ten-thousandth device."""
+        if entry.state != "issued":  # an operator has said no meanwhile
+            self.write_allowed()
+            return
         with self.changing(), self.allowed_file.open("a") as file:
             file.write(_allowed(entry))
 

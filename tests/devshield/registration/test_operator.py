@@ -120,6 +120,8 @@ def test_commands_beside_the_server_make_a_token_list_and_revoke(
         ["revoked"],
     )
     assert (revoked.returncode, (directory / "allowed-fingerprints").read_text()) == (0, "")
+    fingerprint = listed[0]["fingerprint_sha256"]
+    assert (directory / "revoked-fingerprints").read_text() == f"{fingerprint} {NAME}\n"
     assert run("revoke", "--dir", str(directory), "nobody").returncode == 78
 
 
