@@ -37,9 +37,14 @@ class Bare(ast.NodeTransformer):
         return node
 
 
+def for_types_alone(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+
+
 def code(source: str) -> str:
-    """The syntax tree with every line, but without docstrings and annotations."""
+    """The syntax tree with every line, but without docstrings, annotations and what is imported for them."""
     tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not for_types_alone(node)]
     for node in ast.walk(Bare(tree).visit(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node, clean=False) is not None or isinstance(next(iter(node.body), None), ast.Pass):
@@ -86,6 +91,16 @@ def test_the_packaged_modules_are_the_same_code_on_the_same_lines(tmp_path: Path
             "def f(\n    a: A[\n        B\n    ],\n): ...\n",
             "def f(\n    a: A[\n        B\n    ],\n): ...\n",
             id="over lines",
+        ),
+        pytest.param(
+            "if TYPE_CHECKING:  # a\n    from a import (\n        A\n    )\nb()\n",
+            "\n\n\n\nb()\n",
+            id="imports for types",
+        ),
+        pytest.param(
+            "if TYPE_CHECKING:\n    a = 1\nelse:\n    a = 2\n",
+            "if TYPE_CHECKING:\n    a = 1\nelse:\n    a = 2\n",
+            id="another at run time",
         ),
         pytest.param('def f(): "text"; g()\n', 'def f(): "text"; g()\n', id="code behind it"),
     ],
