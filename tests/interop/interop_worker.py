@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ REFUSED: dict[str, list[object]] = {
         "20261123T091422Z",
         "2026-11-23T09:14:22+00:00Z",
     ],
-    "sensor": [7, True, {}, "x" * 201],
+    "sensor": [7, True, {}, "x" * 201, "🥶" * 201],
 }
 CASES = [(field, value) for field, values in REFUSED.items() for value in values]
 
@@ -111,10 +112,35 @@ def test_a_body_that_is_no_reading_is_400_and_not_500(worker: Deployed, device: 
 
 
 def test_a_reading_that_is_long_or_deep_is_refused(worker: Deployed, device: str) -> None:
-    deep = json.dumps(READING)[:-1] + ', "x": ' + "[" * 200_000 + "]" * 200_000 + "}"
-
     assert worker.post(device, {**READING, "x": "y" * 4096}).status == 400
-    assert worker.ask(device, "POST", body=deep.encode()).status == 400
+    for levels in (101, 200_000):
+        deep = json.dumps(READING)[:-1] + ', "x": ' + "[" * levels + "]" * levels + "}"
+        answer = worker.ask(device, "POST", body=deep.encode())
+        assert (answer.status, answer.text()) == (400, "reading: nested too deeply\n")
+
+
+@pytest.mark.parametrize("field", ["temperature", "sensor"])
+def test_a_refusal_of_a_long_text_is_utf_8(worker: Deployed, device: str, field: str) -> None:
+    for text in ("🥶" * 300, "x" + "🥶" * 300):
+        answer = worker.post(device, {**READING, field: text})
+        [result] = worker.post(device, keyed([{**READING, field: text}])).json()["results"]
+
+        assert (answer.status, answer.text().split(":")[0]) == (400, field)
+        assert result["error"].encode().decode() == answer.text().strip()
+
+
+def test_one_odd_device_hides_no_other_from_a_reader(tmp_path: Path) -> None:
+    odd, good = "a" * 64, "b" * 64
+    with deployed.run(tmp_path, REGISTER={READER: {"sees": [odd, good]}}) as worker:
+        worker.post(good, {**READING, "sensor": "good"})
+        for start in range(0, 9000, 250):
+            numbers = range(start, start + 250)
+            worker.post(odd, [{**READING, "sensor": f"s{n}", "x": "y" * 3900, "key": f"{n}"} for n in numbers])
+        got = worker.get(READER, path="/sensors")
+        assert [row["device"] for row in got["sensors"]].count(good) == 1
+        assert 100 < len(got["sensors"]) < 1001
+        assert got["missing"] == [odd]  # so that nobody takes it for all
+        assert "missing" not in worker.get(good, path="/sensors")
 
 
 def test_what_more_is_offered_is_said_in_the_answers_of_that_path_alone(worker: Deployed, device: str) -> None:
@@ -167,6 +193,20 @@ def test_a_key_is_stored_once_whichever_way_it_comes(worker: Deployed, device: s
 
     assert (single, batch) == ([201, 201], [[201] * 3, [201]])
     assert worker.get(device) == [two, one]
+
+
+def test_another_reading_under_a_known_key_is_kept_because_a_lost_spool_numbers_anew(
+    worker: Deployed, device: str
+) -> None:
+    one: dict[str, Any] = {**READING, "sensor": "attic"}
+    others = [one | {"temperature": 2}, one | {"time": "2026-11-23T09:15:22Z"}, one | {"sensor": "cellar"}, READING]
+    for each in (one, *others):
+        assert worker.post(device, each, Idempotency_Key='"rpi-1"').status == 201
+    same = [one | {"temperature": 21.437}, one | {"time": "2026-11-23T10:14:22+01:00", "seq": 7}, *others]
+    answer = worker.post(device, [{**each, "key": "rpi-1"} for each in same])
+
+    assert answer.json()["results"] == [{"status": 201}] * len(same)
+    assert sorted(map(str, worker.get(device, "?limit=1000"))) == sorted(map(str, [one, *others]))
 
 
 def test_a_key_is_the_devices_own(worker: Deployed, device: str) -> None:
@@ -229,6 +269,8 @@ def test_sensors_are_counted_and_shown_with_their_latest(worker: Deployed, devic
         ("form=2026-11-20T00:10:00Z", "form"),
         ("limit=1&limit=2", "limit"),
         ("__proto__=1", "__proto__"),
+        ("sensor=%FF", "query"),
+        ("sensor=a%C3", "query"),
     ],
 )
 def test_a_parameter_that_is_not_understood_is_named(worker: Deployed, device: str, query: str, named: str) -> None:

@@ -148,6 +148,25 @@ def sent(value: object, headers: dict[str, str], *, packed: bool) -> Asked:
 POSTS = st.builds(sent, READINGS | BATCHES, HEADERS, packed=st.booleans())
 ODD = st.builds(Asked, st.just("POST"), st.just("/temps"), st.binary(min_size=1, max_size=20), HEADERS)
 GETS = st.builds(Asked, st.just("GET"), QUERIES.map(lambda query: f"/temps{query}") | st.just("/sensors"))
+PLAIN = '{"temperature":"21.5","time":"2026-11-23T09:14:22Z"}'
+
+
+def more(tail: str, **headers: str) -> tuple[bytes, dict[str, str]]:
+    """A reading with something behind it, and the headers."""
+    return f"{PLAIN[:-1]},{tail}}}".encode(), {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+EDGES = [
+    (b"\xef\xbb\xbf" + PLAIN.encode(), {}),
+    *(more(f'"x":{"[" * levels}{"]" * levels}') for levels in (99, 100, 101, 150, 1500)),
+    *((f"[{more(tail)[0].decode()}]".encode(), {}) for tail in (f'"key":"{"🥶" * 200}"', f'"key":"{"🥶" * 201}"')),
+    *(more(f'"x":{"9" * digits}') for digits in (17, 400, 5000)),
+    *(more(f'"sensor":"{name}"') for name in ("🥶" * 200, "🥶" * 201, "\\ud83e", "\\ud83e" * 201)),
+    *(more(f'"x":"{"🥶" * letters}"') for letters in (2100, 4100)),
+    more('"x":1', Idempotency_Key=r'"a\"b"'),
+    more('"x":1', Idempotency_Key=r'"a\"b"'),
+    more('"x":2', Content_Encoding=""),
+]
 EVERYTHING = [Asked("GET", "/temps?limit=1000"), Asked("GET", "/sensors"), Asked("GET", "/temps")]
 
 
@@ -161,6 +180,8 @@ EVERYTHING = [Asked("GET", "/temps?limit=1000"), Asked("GET", "/sensors"), Asked
 @given(st.lists(POSTS | POSTS | GETS | ODD, min_size=1, max_size=8).map(lambda asked: [*asked, *EVERYTHING]))
 @example([sent([], {}, packed=False), sent([{"temperature": 1}] * 501, {}, packed=True), *EVERYTHING])
 @example([Asked("POST", "/temps", b"[]", {"Content-Encoding": "br"}), Asked("POST", "/temps", b" " * (2 << 20))])
+@example([*(Asked("POST", "/temps", body, headers) for body, headers in EDGES), Asked("GET", "/temps?sensor=%FF")])
+@example([*(Asked("POST", "/temps", body, headers) for body, headers in EDGES), *EVERYTHING])
 def test_same_requests_get_the_same_answers(both: Both, requests: list[Asked]) -> None:
     here, there = both.answers(requests)
 

@@ -15,7 +15,7 @@ export async function parsed(request) {
 
 function decoded(whole) {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(whole);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(whole);
   } catch {
     throw new Refusal(400, "body: not UTF-8");
   }
@@ -23,7 +23,7 @@ function decoded(whole) {
 
 async function bytes(request) {
   if (request.body === null) return new Uint8Array();
-  const encoding = (request.headers.get("Content-Encoding") ?? "identity").trim().toLowerCase();
+  const encoding = (request.headers.get("Content-Encoding") ?? "").trim().toLowerCase() || "identity";
   if (encoding === "identity") return limited(request.body);
   if (encoding !== "gzip") throw new Refusal(415, "Content-Encoding: gzip is taken, or none");
   try {

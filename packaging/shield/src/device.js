@@ -8,13 +8,17 @@ import { instant } from "./instant.js";
 import { limits } from "./settings.js";
 
 const PAGE = 128;
+const SENSORS = 1000; // of a device that are told; a call to an object answers 32 MiB at most
 const PAGES_KEPT = 8; // a page is closed after this part of the time kept, so that a slow device's history ends, too
 
 export class Device extends DurableObject {
   #sql = this.ctx.storage.sql;
   #limits = limits(this.env);
 
-  /** Keeps the readings, each {time, written, key}, on disk when it returns; one whose key is known already is passed over. */
+  /**
+   * Keeps the readings, each {time, celsius, sensor, written, key}, on disk when it returns. One that is here under its key
+   * is passed over; another under that key is kept, because a device numbers anew after its spool is lost or restored.
+   */
   async append(readings) {
     this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS pages (number INTEGER PRIMARY KEY, began INTEGER, arrived INTEGER, " +
@@ -55,8 +59,11 @@ export class Device extends DurableObject {
     return found.map(({ time, written }) => ({ time, written }));
   }
 
-  /** [{sensor, count, written}] with the latest reading of each sensor, by name. */
-  sensors() {
+  /**
+   * {rows, whole}: [{sensor, count, written}] with the latest reading of each sensor, by name. Of more sensors than `most`
+   * letters hold, or SENSORS, it is those heard of last, at least one, and `whole` is false.
+   */
+  sensors(most) {
     const seen = new Map();
     for (const { lines } of this.#pages("ORDER BY number")) {
       for (const { time, value, written } of read(lines)) {
@@ -66,7 +73,11 @@ export class Device extends DurableObject {
         seen.set(sensor, { ...before, ...latest, count: before.count + 1 });
       }
     }
-    return [...seen.values()].sort((one, other) => ((one.sensor ?? "") < (other.sensor ?? "") ? -1 : 1));
+    const latest = [...seen.values()].sort((one, other) => other.time - one.time).slice(0, SENSORS);
+    let letters = 0;
+    const rows = latest.filter(({ written }, place) => (letters += written.length) <= most || place === 0);
+    rows.sort((one, other) => ((one.sensor ?? "") < (other.sensor ?? "") ? -1 : 1));
+    return { rows: rows.map(({ sensor, count, written }) => ({ sensor, count, written })), whole: rows.length === seen.size };
   }
 
   /** A device of which nothing has come for long is forgotten: its certificate was replaced, or it is gone. */
@@ -90,7 +101,7 @@ export class Device extends DurableObject {
         for (const written of keys.split("\n")) known.add(written);
       }
     }
-    return readings.filter(({ key }) => key === null || (!known.has(line(key)) && known.add(line(key))));
+    return readings.filter((one) => one.key === null || (!known.has(line(one)) && known.add(line(one))));
   }
 
   #extend(number, readings, now) {
@@ -111,23 +122,24 @@ export class Device extends DurableObject {
   }
 
   /**
-   * By the time of arrival: a backlog is as old as its delivery, and a wrong clock keeps nothing for ever. The newest page
-   * stays, whatever the bounds: what it holds is being acknowledged.
+   * By the time of arrival: a backlog is as old as its delivery, and a wrong clock keeps nothing for ever. Pages that were
+   * written just now stay, whatever the bounds: what they hold is being acknowledged.
    */
   #drop(now) {
     this.#sql.exec("DELETE FROM pages WHERE arrived < ?", now - this.#limits.keepMs);
-    const [newest, ...older] = this.#sql.exec("SELECT number, count FROM pages ORDER BY number DESC");
-    let left = this.#limits.keepReadings - newest.count;
-    for (const { number, count } of older) {
+    let left = this.#limits.keepReadings;
+    for (const { number, count, arrived } of [
+      ...this.#sql.exec("SELECT number, count, arrived FROM pages ORDER BY number DESC"),
+    ]) {
       left -= count;
-      if (left < 0) this.#sql.exec("DELETE FROM pages WHERE number = ?", number);
+      if (left < 0 && arrived < now) this.#sql.exec("DELETE FROM pages WHERE number = ?", number);
     }
   }
 }
 
-/** A key as one line: JSON has no line end within a string. */
-function line(key) {
-  return JSON.stringify(key);
+/** A key and whose it is as one line: JSON has no line end within a string. */
+function line({ key, time, celsius, sensor }) {
+  return JSON.stringify([key, time, celsius, sensor]);
 }
 
 function page(readings) {
@@ -135,7 +147,7 @@ function page(readings) {
   return {
     oldest: Math.min(...times),
     newest: Math.max(...times),
-    keys: readings.map(({ key }) => (key === null ? "" : `${line(key)}\n`)).join(""),
+    keys: readings.map((one) => (one.key === null ? "" : `${line(one)}\n`)).join(""),
     lines: readings.map(({ written }) => `${written}\n`).join(""),
   };
 }

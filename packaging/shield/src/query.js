@@ -7,8 +7,14 @@ const LIMIT = 100;
 const MOST = 1000;
 const END = 8.64e15; // the last millisecond that a Date has
 
-/** {sensor, from, to, limit} of the parameters; raises Refusal (400). `sensor` null means all. */
-export function query(parameters) {
+/** {sensor, from, to, limit} of a URL's `search`; raises Refusal (400). `sensor` null means all. */
+export function query(search) {
+  const parameters = new URLSearchParams(search);
+  try {
+    search.replace(/(%[0-9a-f]{2})+/gi, decodeURIComponent); // URLSearchParams guesses
+  } catch {
+    throw new Refusal(400, "query: not UTF-8");
+  }
   const asked = { sensor: null, from: -END, to: END, limit: parameters.size ? LIMIT : LISTED };
   const seen = new Set();
   for (const [name, value] of parameters) {

@@ -3,6 +3,7 @@ import { instant } from "./instant.js";
 import { Refusal } from "./refusal.js";
 
 const LONGEST = 4096;
+const LEVELS = 101; // of a reader in Python, whose json ends near 1,000
 
 // Python's str() of a float among others; not the "", " 7 " and "0x10" that Number() would take
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -12,11 +13,12 @@ const NAME_LETTERS = 200; // of a sensor, and of a key
 // a structured-field string, RFC 8941 §3.3.3
 const QUOTED = /^ *"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)" *$/;
 
-/** The reading of a parsed JSON value as {time, written}; raises Refusal (400). `now` is in milliseconds. */
+/** The reading of a parsed JSON value as {time, celsius, sensor, written}; raises Refusal (400). `now` is in milliseconds. */
 export function reading(value, now, { coldest, hottest }) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new Refusal(400, `reading: an object is needed, not ${shown(value)}`);
   }
+  if (isDeep(value, LEVELS)) throw new Refusal(400, "reading: nested too deeply");
   const sensor = value.sensor ?? null;
   if (sensor !== null && !isName(sensor, 0)) {
     throw new Refusal(400, `sensor: a string of at most ${NAME_LETTERS} letters is needed, not ${shown(sensor)}`);
@@ -34,7 +36,7 @@ export function reading(value, now, { coldest, hottest }) {
   }
   if (time < FIRST) throw new Refusal(400, `time: ${shown(value.time)} is of a clock that was never set`);
   if (time > now + AHEAD_MS) throw new Refusal(400, `time: ${shown(value.time)} is more than a day ahead of here`);
-  return { time, written: written(value) };
+  return { time, celsius, sensor, written: written(value) };
 }
 
 /** The reading of one item of a batch, with its `key`, which is no part of what is kept. */
@@ -55,7 +57,18 @@ export function keyOf(header) {
 }
 
 function isName(value, least) {
-  return typeof value === "string" && least <= value.length && value.length <= NAME_LETTERS;
+  return typeof value === "string" && least <= value.length && value.length <= 2 * NAME_LETTERS && letters(value) <= NAME_LETTERS;
+}
+
+/** Their number, of which a character beyond U+FFFF is one. */
+function letters(text) {
+  return [...text].length;
+}
+
+/** Whether objects and lists lie in one another in more than so many levels. */
+function isDeep(value, levels) {
+  if (value === null || typeof value !== "object") return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeep(inner, levels - 1));
 }
 
 function number(value) {
@@ -64,15 +77,9 @@ function number(value) {
 }
 
 function written(value) {
-  let text = "";
-  try {
-    text = JSON.stringify(value);
-  } catch {
-    throw new Refusal(400, "reading: nested too deeply"); // V8's stack ends some thousand levels down
-  }
-  if (text.length > LONGEST) {
-    throw new Refusal(400, `reading: ${text.length} characters of JSON, ${LONGEST} are the most`);
-  }
+  const text = JSON.stringify(value);
+  const length = text.length > LONGEST ? letters(text) : 0;
+  if (length > LONGEST) throw new Refusal(400, `reading: ${length} characters of JSON, ${LONGEST} are the most`);
   return text;
 }
 

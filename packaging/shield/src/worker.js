@@ -3,13 +3,15 @@
 import { parsed } from "./body.js";
 import { query } from "./query.js";
 import { item, keyOf, reading } from "./reading.js";
-import { Refusal } from "./refusal.js";
+import { Mistake, Refusal } from "./refusal.js";
 import { BATCH, html, json, offering, text } from "./reply.js";
 import { limits } from "./settings.js";
 import { visitor } from "./visitor.js";
 import page from "./reader.html";
 
 export { Device } from "./device.js";
+
+const ROWS_LETTERS = 4 << 20; // of all rows of /sensors; a Worker has 128 MB
 
 const ROUTES = {
   "/": { GET: () => html(page) },
@@ -32,6 +34,7 @@ export default {
 
 async function routed(request, pathname, env) {
   const who = await visitor(request, env);
+  limits(env); // a setting that is wrong is told to everybody, not only to who posts
   const methods = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname] : null;
   if (methods === null) return text(404, "nothing here: /temps, /sensors and / are there\n");
   const allow = [...Object.keys(methods), "HEAD", "OPTIONS"].join(", ");
@@ -43,6 +46,10 @@ async function routed(request, pathname, env) {
 }
 
 function refused(error) {
+  if (error instanceof Mistake) {
+    console.error(error.message); // for `wrangler tail`
+    return text(error.status, `${error.message}\n`, { "Retry-After": "60" });
+  }
   if (error instanceof Refusal) return text(error.status, `${error.message}\n`);
   // an object that is moved or has too much to do says so; everything else is a fault, and is to be seen as one
   if (error.overloaded || error.retryable) return text(503, "try again\n", { "Retry-After": "5" });
@@ -77,22 +84,38 @@ async function batch(values, who, env, bounds) {
 }
 
 async function listed(request, who, env) {
-  const asked = query(new URL(request.url).searchParams);
-  const lists = await Promise.all(who.sees.map((name) => object(name, env).list(asked)));
-  const found = lists.flat().sort((one, other) => other.time - one.time);
+  const asked = query(new URL(request.url).search);
+  const lists = await ofEach(who.sees, env, (device) => device.list(asked));
+  const found = lists.flatMap((list) => list ?? []).sort((one, other) => other.time - one.time);
   const shown = found.slice(0, asked.limit).map(({ written }) => written);
-  return json(200, `[${shown.join(",")}]`);
+  const missing = lists.filter((list) => list === null).length;
+  return json(200, `[${shown.join(",")}]`, missing ? { "Devices-Missing": String(missing) } : {});
 }
 
 async function sensors(request, who, env) {
-  const lists = await Promise.all(who.sees.map((name) => object(name, env).sensors()));
+  const most = ROWS_LETTERS / who.sees.length;
+  const lists = await ofEach(who.sees, env, (device) => device.sensors(most));
+  const names = who.sees.map((name) => name.replace(/^[a-z]+:/, ""));
   const shown = lists.flatMap((list, place) =>
-    list.map(({ sensor, count, written }) => {
-      const device = JSON.stringify(who.sees[place].replace(/^[a-z]+:/, ""));
+    (list?.rows ?? []).map(({ sensor, count, written }) => {
+      const device = JSON.stringify(names[place]);
       return `{"sensor":${JSON.stringify(sensor)},"count":${count},"latest":${written},"device":${device}}`;
     }),
   );
-  return json(200, `{"sensors":[${shown.join(",")}]}`);
+  const missing = names.filter((_, place) => !lists[place]?.whole);
+  const left = missing.length ? `,"missing":${JSON.stringify(missing)}` : "";
+  return json(200, `{"sensors":[${shown.join(",")}]${left}}`);
+}
+
+/** What each device's object answers, null for one that fails: it must not hide the others. Raises if none answers. */
+async function ofEach(names, env, ask) {
+  const answers = await Promise.allSettled(names.map(async (name) => ask(object(name, env))));
+  const failed = answers.filter(({ status }) => status === "rejected");
+  if (failed.length > 0) {
+    if (failed.length === names.length) throw failed[0].reason;
+    console.error(`${failed.length} devices of ${names.length} do not answer: ${failed[0].reason}`); // for `wrangler tail`
+  }
+  return answers.map(({ value }) => value ?? null);
 }
 
 function object(name, env) {
