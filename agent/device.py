@@ -38,12 +38,12 @@ def device_name(configured: str, root: Path = Path("/")) -> str:
 
 
 def board(root: Path = Path("/")) -> Board:
-    """The ids of this board, hashed so that none of them leaves it."""
+    """The ids of this board, hashed so that none of them leaves it; without a machine id that ends with this boot."""
     try:
         card = (root / CARD_FILE).read_bytes().strip()
     except OSError:
         card = b""
-    ids = _serial(root).encode(), card, _machine_id(root)
+    ids = _serial(root).encode(), card, b"" if _is_transient(root) else _machine_id(root)
     return Board(*(_hash(each, BINDING) if each else "" for each in ids))
 
 
@@ -64,6 +64,14 @@ def _machine_id(root: Path) -> bytes:
     except OSError:
         return b""
     return machine if MACHINE_ID.fullmatch(machine) else b""
+
+
+def _is_transient(root: Path) -> bool:
+    """Whether systemd has mounted an id of this boot over the file, as on a read-only /etc (machine-id(5))."""
+    try:
+        return (root / "etc/machine-id").samefile(root / "run/machine-id")
+    except OSError:
+        return False
 
 
 def _hash(secret: bytes, purpose: bytes) -> str:

@@ -76,6 +76,19 @@ def test_a_board_has_three_ids_and_shows_none_of_them(tmp_path: Path) -> None:
     assert seen == board(tmp_path)
 
 
+def test_a_machine_id_of_this_boot_only_binds_nothing(tmp_path: Path) -> None:
+    put_board(tmp_path, serial="1000abcd", machine="a" * 32)
+    (tmp_path / "run").mkdir()
+    for same in (False, True):
+        (tmp_path / "run/machine-id").unlink(missing_ok=True)
+        if same:  # what systemd mounts over it is the same file
+            (tmp_path / "run/machine-id").hardlink_to(tmp_path / "etc/machine-id")
+        else:
+            (tmp_path / "run/machine-id").write_bytes((tmp_path / "etc/machine-id").read_bytes())
+        assert (board(tmp_path).machine == "") is same
+    assert board(tmp_path).serial
+
+
 def test_the_copy_of_a_card_refuses_to_use_the_key_and_says_why(tmp_path: Path) -> None:
     for name, serial, card in (("old", "1000abcd", "aaaa"), ("new", "1000ef01", "bbbb")):
         put_board(tmp_path / name, serial=serial, card=card, machine="a" * 32)

@@ -3,7 +3,6 @@
 import functools
 import json
 import shutil
-import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from world.crash import SWITCH, PowerCut
 from world.disk import Disk
 from world.enrollee import NAME, Api, Enrollee
 from world.identities import authority
-from world.server import Server, Step, answer, raw, serving
+from world.server import Step, answer, raw, refuses_all_but, serving
 from world.users import as_nobody
 
 from agent import pem
@@ -50,17 +49,6 @@ def enrolled(device: Enrollee, api: Api | None = None) -> Api:
 def signed_from(begin: datetime, end: datetime) -> Callable[[bytes], bytes]:
     """Signs with that validity."""
     return functools.partial(authority().sign, not_before=begin, not_after=end)
-
-
-def refuses_all_but(wanted: Callable[[bytes], bool]) -> Step:
-    """A shield's step: 200 for a certificate (DER) that is wanted, the edge's 403 for others."""
-
-    def step(sock: socket.socket, server: Server) -> bool:
-        shown = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
-        good = shown is not None and wanted(shown)
-        return (answer(200, b"[]") if good else answer(403, b"client certificate required", "text/plain"))(sock, server)
-
-    return step
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:9", "https://issuer.invalid"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent import identity
 from agent.cli import bundle, parts
 from agent.cli.enroll import able, show, telling
-from agent.cli.issuing import wish
+from agent.cli.issuing import shield_probe, wish
 from agent.cli.render import table, write_json
 from agent.config import Config, load
 from agent.device import board
@@ -153,7 +153,8 @@ def roll_back(args: argparse.Namespace) -> int:
     config = load(args.config)
     wanted, report = wish(config, args.root), _report()
     with telling(report, wanted.name, config, as_json=args.json):
-        enrollment.roll_back(wanted, store(config), now=parts.utc_now(), report=report)
+        probe = shield_probe(config)
+        enrollment.roll_back(wanted, store(config), now=parts.utc_now(), report=report, probe=probe)
     return 0
 
 

@@ -22,6 +22,7 @@ from tenacity import (
 from tenacity.wait import wait_base
 
 from agent import BUILD_EPOCH, pem
+from agent.binding import Board, Match, bound_to, compare
 from agent.enrollment.records import Report, Wish
 from agent.enrollment.standing import certificate_in
 from agent.errors import TryLater, UnusableAnswer
@@ -56,11 +57,10 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     `like` is the certificate that is renewed: the request repeats its names.
     """
     names = certificate_in(like)
-    words = [wish.name, wish.key_type, wish.subject, names.name if names else "", wish.here.line().decode()]
-    wanted = json.dumps(words).encode()
+    words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else ""]
     key, request = store.request.part("key.pem"), store.request.part("request.pem")
     whole = key is not None and request is not None and pem.belong_together(key, request)
-    if key and request and whole and store.request.part("wanted.json") == wanted:
+    if key and request and whole and _same(store.request.part("wanted.json"), words, wish.here):
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
     store.request.forget()
@@ -68,9 +68,19 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     request = pem.signing_request(key, name=wish.name, subject=wish.subject, like=like)
     store.request.keep("key.pem", key)
     store.request.keep("request.pem", request)
+    wanted = json.dumps([*words, wish.here.line().decode()]).encode()
     store.request.keep("wanted.json", wanted)  # last: without it the other two are not used
     report.done("key", f"{wish.key_type}, made on this device (public key {pem.public_key_sha256(request)[:16]}…)")
     return key, request
+
+
+def _same(wanted: bytes | None, words: list[object], here: Board) -> bool:
+    """Whether that was asked for with these words, and not on the board that this one's card is a copy of."""
+    try:
+        *before, line = json.loads(wanted or b"[]")
+        return before == words and compare(bound_to(line.encode()), here) is not Match.CLONED
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def kept(store: IdentityStore, request: bytes, *, patience: Patience) -> bytes | None:

@@ -47,7 +47,7 @@ def import_pair(
         generation = store.commit(
             key=candidate,
             certificate=wish.here.line() + chain,
-            meta=meta_of(chain, b'{"issuer": "manual"}', wish),
+            meta=meta_of(chain, b'{"issuer": "manual"}'),
         )
         store.place(wish.cert_file, wish.key_file)
         store.request.forget()

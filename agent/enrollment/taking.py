@@ -35,7 +35,7 @@ def take(
         log.warning("certificate not quite as asked", extra={"NOTE": note})
     report.done("check", "; ".join(notes) or "same key, in date, may authenticate a client")
     seen = _probed(store, before, probe, report)
-    meta = meta_of(certificate, store.request.part("issued.json"), wish)
+    meta = meta_of(certificate, store.request.part("issued.json"))
     generation = store.commit(key=key, certificate=wish.here.line() + certificate, meta=meta)
     store.place(wish.cert_file, wish.key_file)
     store.request.forget()

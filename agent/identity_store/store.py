@@ -87,9 +87,21 @@ class IdentityStore:
         return target if target in self.generations() else None
 
     def earlier(self) -> list[Path]:
-        """The generations before the one in force, the latest first."""
+        """The generations before the one in force, the latest first; all of them where it is not known which that was."""
+        try:
+            current = (self.directory / "current").readlink().name
+        except OSError:
+            return self.generations()[::-1]
+        return [each for each in reversed(self.generations()) if each.name < current]
+
+    def rebind(self, certificate: bytes) -> None:
+        """Replace the file of the certificate in force by one that says the same of another board."""
         current = self.current()
-        return [each for each in reversed(self.generations()) if current is not None and each.name < current.name]
+        if current is not None:
+            with writing(current):
+                write_synced(current / "cert.pem", certificate, mode=0o644)
+                sync_directory(current)
+            self.switch(current)  # to itself: what watches the store sees no deeper
 
     def switch(self, generation: Path) -> None:
         """Make a generation that is kept the one in force."""

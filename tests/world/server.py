@@ -53,6 +53,17 @@ def answer(status: int, body: bytes = b"", content_type: str = "application/json
     return step
 
 
+def refuses_all_but(wanted: Callable[[bytes], bool]) -> Step:
+    """A shield's step: 200 for a certificate (DER) that is wanted, the edge's 403 for others."""
+
+    def step(sock: socket.socket, server: Server) -> bool:
+        shown = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+        good = shown is not None and wanted(shown)
+        return (answer(200, b"[]") if good else answer(403, b"client certificate required", "text/plain"))(sock, server)
+
+    return step
+
+
 def raw(data: bytes) -> Step:
     """These bytes, then the end of the connection."""
 
