@@ -171,6 +171,20 @@ def test_an_expired_pair_takes_a_token_first(board: Board) -> None:
     assert board.shown == []
 
 
+def test_a_token_that_was_used_before_does_not_keep_an_issuer_from_giving_grace(board: Board) -> None:
+    board.by_token = SigningIssuer(Refused("the token was used"))
+    report = board.renew(now=BORN + timedelta(days=400))
+    assert (report.changed, board.by_token.asked, len(board.shown)) == (True, 1, 1)
+    assert board.by_token.closed == 1
+
+
+def test_where_token_and_expired_pair_are_refused_the_way_out_is_named(board: Board) -> None:
+    board.by_token, board.by_pair = SigningIssuer(Refused("used")), SigningIssuer(Refused("no grace"))
+    with pytest.raises(Refused, match="no grace") as raised:
+        board.renew(now=BORN + timedelta(days=400))
+    assert "sudo sensor-agent enroll --force --token-file" in raised.value.hint
+
+
 def test_a_lost_answer_is_asked_for_again_with_the_same_key(board: Board) -> None:
     issuer = SigningIssuer(TryLater("gone"), lost=True)
     board.by_pair = issuer

@@ -6,8 +6,8 @@ timer, asks the shield about both pairs and goes back.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -89,9 +89,10 @@ def _renew(
     assert found.pair is not None  # noqa: S101 - renew has looked
     before, like = store.meta(), Path(found.pair[0]).read_bytes()
     with ExitStack() as undo:
+        issuers = _issuers(credentials, found, now=patience.now(), report=report)
 
         def made() -> Issuer | None:
-            issuer = _issuer(credentials, found, now=patience.now(), report=report)
+            issuer = next(issuers, None)
             if issuer is not None:
                 undo.callback(issuer.close)
             return issuer
@@ -102,12 +103,15 @@ def _renew(
             return
         key, request = request_for(wish, store, report, like=like)
         certificate = kept(store, request, patience=patience)
-        if certificate is None:
+        while certificate is None:
             if issuer is None and (issuer := made()) is None:
                 return
             try:
                 certificate = ask(wish, store, issuer, request, patience=patience, report=report)
             except AgentError as error:
+                if isinstance(error, Refused) and (issuer := made()) is not None:
+                    report.done("token", str(error), ok=False)
+                    continue
                 if found.state is IdentityState.EXPIRED:
                     error.hint = f"{found.detail}: {ENROLL_AGAIN}"
                 raise
@@ -119,25 +123,27 @@ def _renew(
             settle(before, issuer, new, report)
 
 
-def _issuer(credentials: Credentials, found: Identity, *, now: datetime, report: Report) -> Issuer | None:
-    """Who is asked: by the pair in force, else by a token that lies ready; None while there is time to bring one."""
+def _issuers(credentials: Credentials, found: Identity, *, now: datetime, report: Report) -> Iterator[Issuer]:
+    """Who is asked, the next one where one refuses; nobody while there is time to bring a token.
+
+    By the pair in force where that renews, else by a token that lies ready.
+    """
     says = found.certificate
     assert says is not None and found.pair is not None  # noqa: PT018, S101 - renew has looked
     if credentials.by_pair is not None:
-        if found.state is IdentityState.EXPIRED:  # the issuer may give grace; a token is sure
-            try:
-                return credentials.by_token()
-            except Refused:
-                pass
-        return credentials.by_pair(found.pair)
+        if found.state is IdentityState.EXPIRED:  # a token is sure, unless it was used; the issuer may give grace
+            with suppress(Refused):
+                yield credentials.by_token()
+        yield credentials.by_pair(found.pair)
+        return
     try:
-        return credentials.by_token()
+        yield credentials.by_token()
     except Refused as error:
         again = WAY if credentials.by_hand else ENROLL_AGAIN
         end = f"the certificate {'expired' if says.not_after <= now else 'ends'} on {says.not_after:%Y-%m-%d}"
         if says.days_left(now) >= WARNING_DAYS[0]:
             report.done("renewal", f"due, but {credentials.issuer} cannot renew by itself; {end}: {again}")
-            return None
+            return
         raise Refused(
             f"{credentials.issuer} cannot renew by itself, and there is {error}; {end}", hint=again
         ) from error
