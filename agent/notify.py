@@ -52,7 +52,7 @@ def from_environment(environ: Mapping[str, str]) -> Notifier:
     except ImportError as error:
         raise ConfigError(
             "NOTIFY_SOCKET is set, but the library systemd-python is not installed",
-            hint="apt install python3-systemd (or pip install 'sensor-agent[systemd]')",
+            hint="sudo apt install python3-systemd # or: pip install 'sensor-agent[systemd]'",
         ) from error
     return Notifier(notify)
 

@@ -170,7 +170,7 @@ class Sampler:
         before, why = self.health[name].error, f"the driver of {driver!r} broke down"
         if before is None or before.reason != "broken":
             log.error("driver broke down", extra={"SENSOR": name, "DRIVER": driver}, exc_info=fault)
-        return self._failed(name, Unreadable("broken", why, hint="journalctl -u sensor-agent; report it"))
+        return self._failed(name, Unreadable("broken", why, hint="journalctl -u sensor-agent # and report it"))
 
     def _failed(self, name: str, error: SensorError) -> Taken:
         return Taken(name, self._clock.stamp(), error=error)

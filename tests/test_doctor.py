@@ -770,9 +770,9 @@ def _(_: Patient) -> None:
 @pytest.mark.parametrize(
     ("state", "days", "command"),
     [
-        (IdentityState.MISSING, 0, "sudo sensor-agent enroll ("),
-        (IdentityState.ACTIVE, 10, "sudo sensor-agent enroll --force ("),
-        (IdentityState.ACTIVE, 300, "sudo sensor-agent renew ("),
+        (IdentityState.MISSING, 0, "sudo sensor-agent enroll #"),
+        (IdentityState.ACTIVE, 10, "sudo sensor-agent enroll --force #"),
+        (IdentityState.ACTIVE, 300, "sudo sensor-agent renew #"),
     ],
 )
 @pytest.mark.parametrize("by_hand", [False, True])

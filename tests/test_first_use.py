@@ -144,11 +144,11 @@ def test_a_new_user_is_led_from_nothing_to_the_first_delivered_reading(shield: S
     assert (checked.code, checked.next[-1]) == (1, "sudo sensor-agent enroll"), checked.text
 
     refused = board.run(checked.next[-1])
-    assert (refused.code, refused.next) == (77, ["sudo sensor-agent enroll --token-file F, or --token-stdin"]), (
+    assert (refused.code, refused.next) == (77, ["sudo sensor-agent enroll --token-file F # or --token-stdin"]), (
         refused.text
     )
 
-    enrolled = board.run(refused.next[0].partition(",")[0].replace(" F", f" {where['token_file']}"))
+    enrolled = board.run(refused.next[0].partition(" #")[0].replace(" F", f" {where['token_file']}"))
     assert (enrolled.code, enrolled.next) == (0, ["sensor-agent status"]), enrolled.text
 
     asked = board.run(enrolled.next[0])

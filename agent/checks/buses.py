@@ -58,7 +58,7 @@ def _group(name: str, owner: int, groups: dict[str, int]) -> Check | None:
         return None
     theirs = next((group for group, number in groups.items() if number == owner), str(owner))
     saw = f"/dev/{name} belongs to group {theirs}, and the service is in {GROUP}"
-    return fail(name, saw, f"sudo chgrp {GROUP} /dev/{name}; for ever: a udev rule with GROUP={GROUP}")
+    return fail(name, saw, f"sudo chgrp {GROUP} /dev/{name} # for ever: a udev rule with GROUP={GROUP}")
 
 
 def _clock(root: Path, number: int) -> str:

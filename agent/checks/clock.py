@@ -56,7 +56,7 @@ def clock(facts: ClockFacts, *, hold: bool) -> Iterator[Check]:
     off = abs(facts.rtc - facts.now)
     if facts.synchronised and off > RTC_SECONDS:
         saw = f"the battery clock says {_when(facts.rtc)}, {off:.0f} s off"
-        yield warn("rtc", saw, "sudo hwclock --systohc; off again after a power cut: its battery is flat")
+        yield warn("rtc", saw, "sudo hwclock --systohc # off again after a power cut: its battery is flat")
     else:
         yield ok("rtc", "a battery clock")
 
@@ -68,7 +68,7 @@ def _clock(facts: ClockFacts, meanwhile: str) -> Check:
         return ok("clock", "synchronised")
     if not facts.daemons:
         saw = f"not synchronised, and no time daemon is installed: {meanwhile}"
-        return warn("clock", saw, "sudo apt install systemd-timesyncd; then timedatectl status")
+        return warn("clock", saw, "sudo apt install systemd-timesyncd; timedatectl status")
     return warn("clock", f"not synchronised by {facts.daemons[0]}: {meanwhile}", ASK)
 
 

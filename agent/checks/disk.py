@@ -45,8 +45,8 @@ def disk(name: str, path: Path, root: Path) -> Iterator[Check]:
     space = os.statvfs(above)
     mount = mount_of(above, root)
     if space.f_flag & os.ST_RDONLY:
-        again = "sudo dmesg | tail (a dying card?); sudo mount -o remount,rw " + str(mount.place if mount else above)
-        yield fail(name, f"{above} is read-only", again)
+        again = "sudo dmesg | tail; sudo mount -o remount,rw " + str(mount.place if mount else above)
+        yield fail(name, f"{above} is read-only: a dying card?", again)
     elif space.f_bavail == 0 or (space.f_files and space.f_favail == 0):
         what = "room" if space.f_bavail == 0 else "inodes"
         yield fail(name, f"{above} has no {what} left", f"df -h {above}; df -i {above}; journalctl --vacuum-size=50M")

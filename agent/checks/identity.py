@@ -52,7 +52,7 @@ def identity(
         yield fail("identity", found.detail, found.fix)
     elif says.not_before > now:
         saw = f"{says.name} is valid from {says.not_before:%Y-%m-%d %H:%M} on, later than this clock has it"
-        yield warn("identity", saw, "timedatectl status: is this clock behind?")
+        yield warn("identity", saw, "timedatectl status # is this clock behind?")
     else:
         days, life = says.days_left(now), says.not_after - says.not_before
         saw = f"{says.name}, {days} days left, sha256 {says.fingerprint_sha256[:16]}…"
@@ -103,7 +103,7 @@ def under_way(directory: Path, root: Path, found: Identity, *, now: datetime, by
             command = WAY
         elif found.state is IdentityState.ACTIVE and found.certificate:  # `enroll` has nothing to do then
             command = RENEW if found.certificate.renews_after <= now else f"{ENROLL} --force"
-        yield warn("enrollment", STAGES[stage], f"{command} (it goes on with the same key)")
+        yield warn("enrollment", STAGES[stage], f"{command} # it goes on with the same key")
 
 
 def _locked(file: Path, root: Path) -> bool:

@@ -57,7 +57,7 @@ def network(to: Way, *, synchronised: bool, seconds: float = SECONDS) -> Iterato
     addresses = look_up(*to.hop, seconds=seconds)
     if isinstance(addresses, str):
         host = to.hop[0]
-        fix = f"getent hosts {host}; is there a network at all: ip route; ping -c 1 1.1.1.1"
+        fix = f"getent hosts {host}; ip route; ping -c 1 1.1.1.1 # is there a network at all?"
         yield fail(to.name, f"the name {host} leads nowhere: {addresses}", fix)
         return
     knocks = [knock(address, to.hop[1], seconds=seconds) for address in addresses[:ADDRESSES]]

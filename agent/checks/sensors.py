@@ -12,8 +12,8 @@ _SLOWER: Final = "a slower bus: dtparam=i2c_arm_baudrate=50000 in config.txt, th
 FIXES: Final[Mapping[str, str]] = {
     "claimed": "that `kernel` table in place of this one; or unload the driver",
     "crc": f"noise or a bad contact: a shorter or shielded cable, a pull-up of 4.7 kΩ; on I2C {_SLOWER}",
-    "io": f"sudo dmesg | tail; a loose contact, or {_SLOWER}",
-    "malformed": "sudo dmesg | tail; is another program writing to the sensor?",
+    "io": f"sudo dmesg | tail # a loose contact, or {_SLOWER}",
+    "malformed": "sudo dmesg | tail # is another program writing to the sensor?",
     "not_ready": "wait a tick; if it stays: power-cycle the sensor",
     "out_of_range": "power-cycle the sensor; if it stays, it is broken or another chip than `driver` says",
     "below_minimum": "is it that cold there? min_celsius in its [[sensors]] table says otherwise",

@@ -76,7 +76,7 @@ def _rule(asked: Asked, url: str) -> Check:
         return ok("rule", f"without a certificate it refuses ({f'HTTP {status}' if status else 'TLS'})")
     saw = f"takes requests without a certificate: {', '.join(let_in)}; mTLS or its rule is not there"
     host = urlsplit(url).hostname
-    return warn("rule", saw, f"sensor-agent shield setup --host {host} --zone ZONE --token-file F (its owner)")
+    return warn("rule", saw, f"sensor-agent shield setup --host {host} --zone ZONE --token-file F # its owner")
 
 
 def _device(shown: Answer, bare: Answer, url: str) -> Check:
@@ -103,7 +103,7 @@ def _refused(shown: Answer, bare: Answer) -> Check:
     again = f"CF-Ray in the zone's security events says why; for another certificate: {ENROLL} --force"
     if shown.status is None:
         saw = f"it ends TLS over this device's certificate ({says}): revoked, expired, or of an authority unknown to it"
-        return fail(name, saw, f"{ENROLL} --force (with a token)")
+        return fail(name, saw, f"{ENROLL} --force # with a token")
     if shown.status == PROXY:
         return fail(name, f"the proxy wants a password: {says}", "a proxy without one: uplink.proxy")
     if bare.verdict is Verdict.HOLD and _RAY.sub("", shown.detail) == _RAY.sub("", bare.detail):

@@ -75,7 +75,7 @@ def daemon(found: tuple[dict[str, Any], bool] | None, states: Mapping[str, State
         service = states.get(SERVICE, {})
         if service.get("ActiveState") in UP and not _dies(service):
             saw = "it starts: its first readings are under way"
-            return warn("daemon", saw, f"sensor-agent check, again in a minute; if it stays: {LOG}")
+            return warn("daemon", saw, f"sensor-agent check # in a minute; if it stays: {LOG}")
         return warn("daemon", "not running", "sudo systemctl start sensor-agent")
     state, problems = found[0].get("state"), found[0].get("problems") or []
     saw = f"{state}, since {found[0].get('since')}"

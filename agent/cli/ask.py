@@ -34,7 +34,7 @@ def _from_the_file(config_file: Path, root: Path, question: dict[str, Any]) -> I
     except OSError as error:
         raise SpoolError(f"spool.path: {path}: {error}", hint="the same command with sudo") from error
     if not there:
-        raise SpoolError(f"spool.path: there is no spool at {path}", hint="sensor-agent run (it makes one)")
+        raise SpoolError(f"spool.path: there is no spool at {path}", hint="sensor-agent run # it makes one")
     with parts.spool(config, root) as spool:
         if trouble := spool.counts().trouble:
             raise SpoolError(trouble, hint="the same command with sudo; or see: sensor-agent check")

@@ -54,7 +54,7 @@ def bundle(args: argparse.Namespace) -> int:
         raise ConfigError("--rsa: is for a new reader", hint="give --name")
     for file in (args.out, args.pem):
         if file is not None and os.path.lexists(file):
-            raise CannotWrite(f"{file} is there already and is not overwritten", hint=f"rm {file}, or another name")
+            raise CannotWrite(f"{file} is there already and is not overwritten", hint=f"rm {file} # or another name")
     password = _password(args)
     certificate, key = _new_reader(args, config) if args.name else _own_pair(config)
     try:

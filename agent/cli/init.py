@@ -67,7 +67,7 @@ def init(args: argparse.Namespace) -> int:
     try:
         load(file)
     except ConfigError as error:  # a file that it names is missing on this system, or a drop-in has a mistake
-        raise ConfigError(list(error.problems), hint=f"sudo apt install ca-certificates; or mend {file}") from error
+        raise ConfigError(list(error.problems), hint=f"sudo apt install ca-certificates # or mend {file}") from error
     return 0
 
 

@@ -149,7 +149,7 @@ def token(args: argparse.Namespace, config: Config) -> str:
                 raw = opened.read(TOKEN_LIMIT + 1)
         except OSError as error:
             raise NoToken(
-                f"no token: {where}: {error.strerror}", hint=f"{ENROLL} --token-file F, or --token-stdin"
+                f"no token: {where}: {error.strerror}", hint=f"{ENROLL} --token-file F # or --token-stdin"
             ) from error
     text = raw.strip()
     if not text or len(raw) > TOKEN_LIMIT or not all(0x21 <= byte <= 0x7E for byte in text):

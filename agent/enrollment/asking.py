@@ -33,6 +33,9 @@ from agent.record import dataclass
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# held while the issuer is asked, and given back by writing `issued.json`: a disk that fills up meanwhile loses no answer
+ROOM_FOR: Final = "issued.json.new"
+ROOM_BYTES: Final = 65_536  # a chain of twenty certificates
 SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
 
 
@@ -102,6 +105,8 @@ def ask(
         if earlier is not None and _is_usable(earlier.certificate_text, request, now=patience.now()):
             report.done("request", f"{issuer.name} had issued it already (id {earlier.issuer_id})")
             return earlier
+        if store.request.part(ROOM_FOR) is None:
+            store.request.keep(ROOM_FOR, bytes(ROOM_BYTES))  # on a full disk nobody is asked
         store.request.keep("asked.json", json.dumps({"issuer": issuer.name, "at": patience.now().isoformat()}).encode())
         issued = issuer.issue(request, validity_days=wish.validity_days)
         report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
@@ -168,7 +173,7 @@ def check_clock(store: IdentityStore, *, now: datetime) -> None:
     if (past - now).total_seconds() > SLOW_SECONDS:
         raise TryLater(
             f"this device's clock says {now:%Y-%m-%d}, and it is {past:%Y-%m-%d} at least: nobody is asked meanwhile",
-            hint="timedatectl set-ntp true; timedatectl; or enroll --wait SECONDS",
+            hint="timedatectl set-ntp true; timedatectl # or enroll --wait SECONDS",
         )
 
 

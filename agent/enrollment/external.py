@@ -98,6 +98,6 @@ def _belong(store: IdentityStore, chain: bytes, key: bytes) -> bool:
             "the key is encrypted, and nobody is there to be asked for its passphrase"
             if encrypted
             else f"OpenSSL cannot open the key: {error.reason or error}",
-            hint="openssl pkey -in KEY -out PLAIN" if encrypted else "openssl pkey -in KEY -noout (says why)",
+            hint="openssl pkey -in KEY -out PLAIN" if encrypted else "openssl pkey -in KEY -noout # says why",
         ) from error
     return True

@@ -112,11 +112,11 @@ def tls_fault(error: requests.exceptions.SSLError, url: str, *, shown: bool) -> 
 def _unverified(code: int, message: str, url: str) -> AgentError:
     if code == NOT_YET_VALID:
         return TryLater(
-            f"{url}: its certificate is not yet valid by this device's clock", hint="timedatectl; set the clock"
+            f"{url}: its certificate is not yet valid by this device's clock", hint="timedatectl # and set the clock"
         )
     if code == EXPIRED:
         return TryLater(
-            f"{url}: its certificate has expired by this device's clock", hint="timedatectl; else ask the issuer"
+            f"{url}: its certificate has expired by this device's clock", hint="timedatectl # else ask the issuer"
         )
     return ConfigError(
         f"{url}: its certificate does not verify: {message}", hint="check enroll.url, enroll.ca_file and uplink.ca_file"

@@ -5,7 +5,7 @@ from typing import Final
 from agent.errors import Refused
 from agent.issuers import Issued
 
-WAY: Final = "sudo sensor-agent identity export-csr OUT, have it signed, sudo sensor-agent identity import CERT"
+WAY: Final = "sudo sensor-agent identity export-csr OUT # have it signed, then: sudo sensor-agent identity import CERT"
 
 
 class ManualIssuer:

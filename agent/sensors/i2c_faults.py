@@ -9,8 +9,8 @@ from agent.errors import Absent, BusStuck, Misconfigured, SensorError, Unreadabl
 NACK: Final = {errno.EREMOTEIO, errno.ENXIO}  # bcm2835, designware, omap say the first; i2c-gpio, imx, rk3x the second
 PASSING: Final = NACK | {errno.EAGAIN}  # busy converting, or another controller won the bus
 REFUSED: Final = {errno.EACCES, errno.EPERM}
-LET_IN: Final = "sudo usermod -aG i2c sensor-agent (or whoever runs this), then start it again"
-SWITCH_ON: Final = "sudo raspi-config nonint do_i2c 0 (elsewhere: dtparam=i2c_arm=on in config.txt), then sudo reboot"
+LET_IN: Final = "sudo usermod -aG i2c sensor-agent && sudo systemctl restart sensor-agent # or whoever runs this"
+SWITCH_ON: Final = "sudo raspi-config nonint do_i2c 0 && sudo reboot # elsewhere: dtparam=i2c_arm=on in config.txt"
 SWITCH_ON_OR_LOAD: Final = f"{SWITCH_ON}; if the bus is on: sudo modprobe i2c-dev"
 
 

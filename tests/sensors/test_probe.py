@@ -164,12 +164,12 @@ def test_overlays_that_are_missing_are_named_with_what_switches_them_on(tmp_path
     put(tmp_path, {file: "#dtparam=i2c_arm=on\ndtparam=spi=on\n#dtoverlay=w1-gpio\ndtparam=i2c_arm=off"})
     assert fixes(tmp_path) == {
         f"1-Wire is off (no /sys/bus/w1/devices): /{file} lacks dtoverlay=w1-gpio": (
-            "if there is a sensor on it: sudo raspi-config nonint do_onewire 0"
-            " (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
+            "sudo raspi-config nonint do_onewire 0 && sudo reboot"
+            " # elsewhere: dtoverlay=w1-gpio in config.txt; only if there is a sensor on it"
         ),
         f"I2C is off (no /dev/i2c-*): /{file} lacks dtparam=i2c_arm=on": (
-            "if there is a sensor on it: sudo raspi-config nonint do_i2c 0"
-            " (elsewhere: dtparam=i2c_arm=on in config.txt), then sudo reboot"
+            "sudo raspi-config nonint do_i2c 0 && sudo reboot"
+            " # elsewhere: dtparam=i2c_arm=on in config.txt; only if there is a sensor on it"
         ),
     }
 

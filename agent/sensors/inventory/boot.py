@@ -27,9 +27,9 @@ def why_off(root: Path, line: str, *, bus: str, seen: str, switch_on: str) -> tu
     """Why a bus is off of which `seen` is missing, and what switches it on."""
     file = config_txt(root)
     if file is None:
-        return f"{bus} is off (no {seen})", f"if there is a sensor on it: {switch_on}"
+        return f"{bus} is off (no {seen})", f"{switch_on}; only if there is a sensor on it"
     if switched_on(file, line):
         what = f"{bus} is off (no {seen}) although /{file.relative_to(root)} has {line}"
-        return what, "sudo reboot; still off: is that line below a [section] for another model?"
+        return what, "sudo reboot # still off: is that line below a [section] for another model?"
     what = f"{bus} is off (no {seen}): /{file.relative_to(root)} lacks {line}"
-    return what, f"if there is a sensor on it: {switch_on}"
+    return what, f"{switch_on}; only if there is a sensor on it"

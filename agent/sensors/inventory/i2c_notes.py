@@ -14,7 +14,7 @@ from agent.sensors.kernel import I2C_DEVICES
 
 AT: Final = re.compile(r"([0-9]+)-00([0-9a-f]{2})")
 _BUS: Final = re.compile(r"i2c-([0-9]+)")
-_LOAD: Final = "sudo modprobe i2c-dev; for ever: echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
+_LOAD: Final = "sudo modprobe i2c-dev; echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
 _OPEN_TO_GROUP: Final = (
     """echo 'SUBSYSTEM=="i2c-dev", GROUP="i2c", MODE="0660"' | sudo tee /etc/udev/rules.d/60-i2c.rules; """
     "sudo udevadm control --reload; sudo udevadm trigger -s i2c-dev"

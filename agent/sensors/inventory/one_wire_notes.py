@@ -12,7 +12,7 @@ from agent.sensors.onewire import DEVICES, SWITCH_ON, discover
 
 MASTER: Final = "w1_bus_master"
 _TEMPERATURE: Final = tuple(f"{family:02x}-" for family in FAMILIES.values())
-_LOAD: Final = "sudo modprobe w1-therm; for ever: echo w1-therm | sudo tee /etc/modules-load.d/w1-therm.conf"
+_LOAD: Final = "sudo modprobe w1-therm; echo w1-therm | sudo tee /etc/modules-load.d/w1-therm.conf"
 
 
 def one_wire_notes(root: Path) -> Iterator[Note]:

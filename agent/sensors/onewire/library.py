@@ -11,9 +11,7 @@ from typing import Any, Final
 from agent.stand_ins import standing_in
 
 DEVICES: Final = Path("sys/bus/w1/devices")
-SWITCH_ON: Final = (
-    "sudo raspi-config nonint do_onewire 0 (elsewhere: dtoverlay=w1-gpio in config.txt), then sudo reboot"
-)
+SWITCH_ON: Final = "sudo raspi-config nonint do_onewire 0 && sudo reboot # elsewhere: dtoverlay=w1-gpio in config.txt"
 CALIBRATION: Final = "w1thermsensor.calibration_data"
 _IMPORTING: Final = threading.Lock()  # two buses' threads may be the first at once
 
