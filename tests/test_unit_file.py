@@ -11,7 +11,6 @@ from typing import Final
 import pytest
 
 from agent.cli import DEFAULT_CONFIG
-from agent.clock import SEEN, kernel_says_synchronised
 from agent.config.sections import IdentityConfig, SpoolConfig
 from agent.identity import CREDENTIAL_NAMES
 
@@ -77,29 +76,6 @@ def test_root_services_are_locked_up_no_less_than_the_daemon(line: str) -> None:
         return  # they need no device at all, which PrivateDevices= says
     for name in ("sensor-agent-enroll.service", "sensor-agent-renew.service"):
         assert line in (DIRECTORY / name).read_text(encoding="utf-8").splitlines()
-
-
-def test_the_kernel_is_asked_for_the_time_by_a_service_without_a_network() -> None:
-    helper = options((DIRECTORY / "sensor-agent-clock.service").read_text(encoding="utf-8"))
-
-    assert helper["WantedBy"] == ["multi-user.target"]
-    assert helper["ExecStart"][0].split()[1] == f"/{SEEN}"
-    assert helper["RuntimeDirectory"] == [SEEN.parts[1]]
-    assert helper["PrivateNetwork"] == helper["PrivateUsers"] == ["yes"]
-    assert helper["CapabilityBoundingSet"] == [""]
-
-
-def test_the_clock_helper_leaves_its_file_where_the_clock_is_set(tmp_path: Path) -> None:
-    root, script = DIRECTORY.parent, DIRECTORY.parent / "packaging/bin/sensor-agent-clock"
-    text = script.read_text(encoding="utf-8").replace("/usr/share/sensor-agent", str(root))
-
-    with subprocess.Popen([sys.executable, "-I", "-c", text, tmp_path / "set"]) as process:
-        try:
-            process.wait(1.0 if not kernel_says_synchronised() else 10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-    assert (tmp_path / "set").exists() == kernel_says_synchronised()
 
 
 @pytest.mark.parametrize(("certificate", "restarts"), [("one", False), ("another", True), (None, True)])
