@@ -13,14 +13,32 @@ S = "${WORKDIR}/git"
 
 inherit python_hatchling systemd useradd
 
+# OE-core has the standard library in pieces, too
 RDEPENDS:${PN} += "\
     ca-certificates \
+    python3-core \
+    python3-crypt \
     python3-cryptography \
+    python3-ctypes \
+    python3-datetime \
+    python3-difflib \
+    python3-email \
+    python3-fcntl \
+    python3-html \
+    python3-io \
+    python3-json \
+    python3-logging \
+    python3-math \
+    python3-netclient \
+    python3-netserver \
     python3-requests \
+    python3-shell \
     python3-smbus2 \
     python3-sqlite3 \
     python3-systemd \
     python3-tenacity \
+    python3-threading \
+    python3-tomllib \
     python3-urllib3 \
     python3-w1thermsensor \
 "
@@ -40,6 +58,7 @@ USERADD_PARAM:${PN} = "--system --home-dir /var/lib/sensor-agent --no-create-hom
 
 do_install:append() {
     install -d ${D}${systemd_system_unitdir} ${D}${sysconfdir}/sensor-agent/conf.d ${D}${libexecdir} ${D}${nonarch_base_libdir}/udev/rules.d
+    install -d -m 0700 ${D}${sysconfdir}/ssl/private
     install -m 0644 ${S}/systemd/*.service ${S}/systemd/*.timer ${S}/systemd/*.path ${D}${systemd_system_unitdir}/
     install -m 0755 ${S}/packaging/bin/sensor-agent-clock ${D}${libexecdir}/sensor-agent-clock
     install -m 0644 ${S}/packaging/debian/sensor-agent.udev ${D}${nonarch_base_libdir}/udev/rules.d/60-sensor-agent.rules

@@ -23,6 +23,7 @@ SENSOR_AGENT_POST_INSTALL_TARGET_HOOKS += SENSOR_AGENT_INSTALL_VENDOR
 
 define SENSOR_AGENT_INSTALL_INIT_SYSTEMD
 	mkdir -p $(TARGET_DIR)/usr/lib/systemd/system $(TARGET_DIR)/etc/sensor-agent/conf.d
+	mkdir -p -m 0700 $(TARGET_DIR)/etc/ssl/private
 	$(INSTALL) -m 0644 $(@D)/systemd/*.service $(@D)/systemd/*.timer $(@D)/systemd/*.path \
 		$(TARGET_DIR)/usr/lib/systemd/system/
 	$(INSTALL) -D -m 0755 $(@D)/packaging/bin/sensor-agent-clock $(TARGET_DIR)/usr/libexec/sensor-agent-clock
