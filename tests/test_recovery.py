@@ -8,11 +8,45 @@ from pathlib import Path
 import pytest
 from world.boards import put_board
 from world.crash import SWITCH, PowerCut
+from world.disk import Disk
 from world.enrollee import Api, Enrollee
+from world.identities import authority
 from world.server import answer, refuses_all_but, serving
 
 from agent.certificate import parse
 from agent.status_file import StatusFile
+
+
+def test_a_disk_that_fills_up_while_the_issuer_is_asked_loses_no_certificate(disk: Disk) -> None:
+    device, api = Enrollee(disk.path / "device"), Api()
+
+    def sign(request: bytes) -> bytes:
+        disk.fill()
+        return authority().sign(request)
+
+    api.sign = sign
+    with device.asking(api):
+        assert device("enroll").code == 0
+    assert state(device) == "active"
+
+
+def test_a_reset_on_a_read_only_etc_leaves_links_that_lead_nowhere(disk: Disk, tmp_path: Path) -> None:
+    device = Enrollee(tmp_path / "device")
+    places = disk.path / "sensor.pem", disk.path / "sensor-key.pem"
+    for place, target in zip(places, ("cert.pem", "key.pem"), strict=True):
+        place.symlink_to(device.store / "current" / target)
+    disk.remount("ro")
+    with device.asking(Api()):
+        text = device.config.read_text()
+        for before, place in zip((device.cert, device.key), places, strict=True):
+            text = text.replace(str(before), str(place))
+        device.config.write_text(text)
+        assert device("enroll").code == 0
+        done = device("identity", "reset", as_json=False)
+        assert (done.code, places[0].exists(), places[0].is_symlink()) == (0, False, True)
+        assert [path.name for path in device.store.iterdir()] == ["lock"]
+        assert device("enroll").code == 0
+        assert places[0].exists()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,15 +146,10 @@ class IdentityStore:
     def reset(self, cert_file: Path, key_file: Path) -> list[Path]:
         """Remove every key and certificate of this store and the links that lead to them; gives what went.
 
-        Files of somebody else at the two places stay. Cut off anywhere, running it again goes on.
+        Files of somebody else at the two places stay, and links on a read-only /etc, which lead nowhere then. Cut off
+        anywhere, running it again goes on.
         """
         gone = []
-        for place in (cert_file, key_file):
-            if self.leads_here(place):
-                with writing(place.parent):
-                    place.unlink()
-                    sync_directory(place.parent)
-                gone.append(place)
         for name in ("current", "pending", "pending.done", "trial", "gen", "told.json"):
             path = self.directory / name
             if not path.is_symlink() and not path.exists():
@@ -166,6 +161,12 @@ class IdentityStore:
                     path.unlink()
                 sync_directory(self.directory)
             gone.append(path)
+        for place in (cert_file, key_file):
+            if self.leads_here(place):
+                with suppress(OSError):
+                    place.unlink()
+                    sync_directory(place.parent)
+                    gone.append(place)
         return gone
 
     def check_places(self, cert_file: Path, key_file: Path, *, make: bool = True) -> None:
