@@ -28,14 +28,18 @@ from world.users import as_nobody
 
 from agent import BUILD_EPOCH, cli, pem
 from agent.certificate import Certificate
-from agent.checks import Check, clock, disk, identity, network, units
+from agent.checks import Check, accounts, buses, clock, disk, identity, network, sensors, units
 from agent.checks.network import Knock
+from agent.clock import Stamp
+from agent.config import SensorConfig
 from agent.devshield.authority import Authority
-from agent.devshield.i2c_wire import I2cWire, install, remove_chip
+from agent.devshield.i2c_wire import I2cWire, add_bus, install, remove_chip
 from agent.devshield.onewire_tree import crc8
 from agent.devshield.shield import Setup, Shield
+from agent.errors import Misconfigured
 from agent.identity import Identity, IdentityState
 from agent.identity_store import IdentityStore
+from agent.sampler import Taken
 from agent.spool import Limits, Spool
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs/troubleshooting.md"
@@ -341,6 +345,48 @@ def _(patient: Patient) -> None:
     patient.put("sys/bus/i2c/drivers/tmp102/bind")
     (patient.root / "sys/bus/i2c/devices/1-0048").mkdir(parents=True)
     (patient.root / "sys/bus/i2c/devices/1-0048/driver").symlink_to("../../drivers/tmp102")
+
+
+@contextlib.contextmanager
+def _as_somebody_outside_the_group(group: int) -> Iterator[Path]:
+    """A root with the service in group 4712, and a bus that only that one may open; not tmp_path, which nobody else enters."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        for file in ("etc", "dev", "sys"):
+            (root / file).mkdir(mode=0o755)
+        (root / "etc/passwd").write_text("sensor-agent:x:4711:4711::/:/bin/false\n")
+        (root / "etc/group").write_text("i2c:x:4712:\n")
+        add_bus(root)
+        os.chown(root / "dev/i2c-1", 0, group)
+        (root / "dev/i2c-1").chmod(0o660)
+        with as_nobody():
+            yield root
+
+
+ROOM: Final = SensorConfig(name="room", driver="tmp102", bus=1)
+
+
+@case("i2c-1: …may not be opened by this user")
+def _(_: Patient) -> list[Check]:
+    with _as_somebody_outside_the_group(4712) as root:
+        return list(buses.i2c([ROOM], root, accounts.service_account(root)))
+
+
+@case("sensor room: may not be read by this user")
+def _(_: Patient) -> list[Check]:
+    closed = Misconfigured("no_permission", "errno 13")
+    with _as_somebody_outside_the_group(4712) as root:
+        hidden = [bus for bus in ["i2c-1"] if buses.hidden(root, bus, accounts.service_account(root))]
+        return list(
+            sensors.sensors([Taken("room", Stamp(0, 0, trusted=True), error=closed)], {"room": "i2c-1"}, hidden)
+        )
+
+
+def test_a_bus_that_the_service_may_not_open_either_is_no_matter_of_this_user() -> None:
+    with _as_somebody_outside_the_group(4713) as root:
+        assert not buses.hidden(root, "i2c-1", accounts.service_account(root))
+        assert next(buses.i2c([ROOM], root, accounts.service_account(root))).result == "fail"
 
 
 # --- clock
@@ -663,6 +709,12 @@ def _(patient: Patient) -> Iterator[object]:
 @world("rule: could not be tried: HTTP 503…")
 def _(patient: Patient) -> Iterator[object]:
     with patient.facing(answer(503)):
+        yield None
+
+
+@world("rule: could not be tried: HTTP 302…")
+def _(patient: Patient) -> Iterator[object]:
+    with patient.facing(answer(302, location="https://elsewhere.test/")):
         yield None
 
 

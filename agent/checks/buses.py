@@ -1,12 +1,14 @@
 """The way to the sensors: overlay, kernel module, device file, its group, the bus's clock; of configured buses only."""
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.checks.accounts import group_ids
-from agent.checks.finding import Check, fail, ok, warn
+from agent.checks.accounts import Account, group_ids, may
+from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.config import SensorConfig
+from agent.record import replace
 from agent.sensors.chips import CHIPS
 from agent.sensors.ds18b20 import FAMILIES
 from agent.sensors.i2c_faults import SWITCH_ON_OR_LOAD
@@ -30,7 +32,20 @@ def one_wire(sensors: Collection[SensorConfig], root: Path) -> Iterator[Check]:
         yield _judged("1-wire", note, grave=not here)
 
 
-def i2c(sensors: Collection[SensorConfig], root: Path) -> Iterator[Check]:
+def hidden(root: Path, bus: str, service: Account | None) -> bool:
+    """Whether it is this user alone who may not open the I2C bus: the service may, whose unit puts it into the group."""
+    file, groups = root / f"dev/{bus}", group_ids(root)
+    if (
+        service is None
+        or GROUP not in groups
+        or not file.exists()
+        or os.access(file, os.R_OK | os.W_OK, effective_ids=True)
+    ):
+        return False
+    return may(replace(service, groups=service.groups | {groups[GROUP]}), file.stat(), 6)
+
+
+def i2c(sensors: Collection[SensorConfig], root: Path, service: Account | None) -> Iterator[Check]:
     """Each I2C bus with a configured chip."""
     numbers = sorted({config.bus for config in sensors if config.driver in CHIPS})
     notes = list(i2c_notes(root)) if numbers else []
@@ -40,6 +55,9 @@ def i2c(sensors: Collection[SensorConfig], root: Path) -> Iterator[Check]:
         if not file.exists() and not mine:  # other buses may be there: a Pi's HDMI ports have one each
             what, fix = why_off(root, I2C, bus=name, seen=f"/dev/{name}", switch_on=SWITCH_ON_OR_LOAD)
             yield fail(name, what, fix)
+        if hidden(root, name, service):
+            yield warn(name, f"/dev/{name} may not be opened by this user", AS_ROOT)
+            continue
         for note in mine:
             yield _judged(name, note, grave=True)
         if file.exists() and not mine:

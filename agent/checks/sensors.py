@@ -1,9 +1,9 @@
 """The sensors, each read once: what the error means for the person who stands before the wires."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from agent.checks.finding import Check, fail, ok
+from agent.checks.finding import AS_ROOT, Check, fail, ok, warn
 from agent.errors import SensorError
 from agent.sampler import Taken
 
@@ -26,9 +26,11 @@ FIXES: Final[Mapping[str, str]] = {
 OPEN_LINE: Final = " ".join(["ff"] * 9)
 
 
-def sensors(taken: Sequence[Taken], buses: Mapping[str, str]) -> Iterator[Check]:
-    """A line for each try, and one for each bus on which nothing answers; `buses` says which sensor is on which."""
-    for bus in sorted(set(buses.values())):
+def sensors(taken: Sequence[Taken], buses: Mapping[str, str], hidden: Collection[str] = ()) -> Iterator[Check]:
+    """A line for each try, and one for each bus on which nothing answers; `buses` says which sensor is on which, `hidden` which
+    of them only others may open.
+    """
+    for bus in sorted({*buses.values()} - {*hidden}):
         on_it = [each for each in taken if buses.get(each.name) == bus]
         if len(on_it) > 1 and all(each.error for each in on_it):
             saw = f"all {len(on_it)} sensors on it fail: the bus is stuck, or its wiring is off"
@@ -39,6 +41,8 @@ def sensors(taken: Sequence[Taken], buses: Mapping[str, str]) -> Iterator[Check]
         name = f"sensor {each.name}"
         if each.error is None:
             yield ok(name, f"{each.celsius:.3f} °C")
+        elif buses.get(each.name) in hidden:
+            yield warn(name, "may not be read by this user", AS_ROOT)
         else:
             yield fail(name, f"{each.error.kind}: {each.error}", fix(each.name, each.error))
 

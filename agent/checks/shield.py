@@ -67,8 +67,9 @@ def shield(asked: Asked, url: str) -> Iterator[Check]:
 
 def _rule(asked: Asked, url: str) -> Check:
     answers = {"GET": asked.bare_get, "POST": asked.bare_post}
-    vague = [each for each in answers.values() if each.status is None or each.verdict is Verdict.RETRY]
-    if any(each.verdict is not Verdict.HOLD for each in vague):
+    passed = [each for each in answers.values() if each.verdict is not Verdict.HOLD]
+    vague = [each for each in passed if each.verdict is Verdict.RETRY or _is_not_the_api(each)]
+    if vague:
         return warn("rule", f"could not be tried: {vague[0].detail}", NOT_NOW)
     let_in = [f"{method} ({each.detail[:60]})" for method, each in answers.items() if each.verdict is not Verdict.HOLD]
     if not let_in:
@@ -79,11 +80,20 @@ def _rule(asked: Asked, url: str) -> Check:
     return warn("rule", saw, f"sensor-agent shield setup --host {host} --zone ZONE --token-file F # its owner")
 
 
+def _is_not_the_api(answer: Answer) -> bool:
+    """No answer, a portal's page, or a redirect: that lets nobody in."""
+    return answer.status is None or 300 <= answer.status < 400 or _is_page(answer)
+
+
+def _is_page(answer: Answer) -> bool:
+    return any(mark in answer.detail.lower() for mark in _PAGE)
+
+
 def _device(shown: Answer, bare: Answer, url: str) -> Check:
     name, status = "shield", shown.status
     if shown.verdict is Verdict.HOLD:
         return _refused(shown, bare)
-    page = any(mark in shown.detail.lower() for mark in _PAGE)
+    page = _is_page(shown)
     if status is not None and status < 300 and not page:
         return ok(name, f"{url} takes this device's certificate (HTTP {status} to a GET)")
     if page and status is not None and status < 500:

@@ -18,6 +18,7 @@ from agent.checks import configuration as configurations
 from agent.checks import identity as identities
 from agent.checks import sensors as sensor_checks
 from agent.checks import shield as shields
+from agent.checks.accounts import Account
 from agent.checks.finding import fail, ok, warn
 from agent.cli import parts
 from agent.cli.render import mark, write_json
@@ -73,8 +74,8 @@ def everything(config: Config, file: Path, root: Path, *, offline: bool) -> Iter
     yield from configurations.configuration(config, file, service)
     yield _device(config, root)
     yield from buses.one_wire(config.sensors, root)
-    yield from buses.i2c(config.sensors, root)
-    yield from _sensors(config, root)
+    yield from buses.i2c(config.sensors, root, service)
+    yield from _sensors(config, root, service)
     clock = parts.clock(config, root)
     facts = clocks.look(root, now=time.time(), synchronised=clock.synchronised)
     yield from clocks.clock(facts, hold=config.clock.unsynchronised == "hold")
@@ -96,13 +97,14 @@ def _device(config: Config, root: Path) -> Check:
         return fail("device", str(error), error.hint)
 
 
-def _sensors(config: Config, root: Path) -> Iterator[Check]:
+def _sensors(config: Config, root: Path, service: Account | None) -> Iterator[Check]:
     probes = parts.probes(config, root, wait=threading.Event().wait)
     on = {probe.config.name: probe.sensor.bus for probe in probes}
     sampler = Sampler(probes, parts.clock(config, root), monotonic=time.monotonic)
     taken = sampler.tick(probes)
     sampler.close()
-    yield from sensor_checks.sensors(taken, on)
+    hidden = {bus for bus in {*on.values()} if buses.hidden(root, bus, service)}
+    yield from sensor_checks.sensors(taken, on, hidden)
 
 
 def _identity(config: Config, root: Path, found: Identity, *, exposed: tuple[str, str] | None) -> Iterator[Check]:
