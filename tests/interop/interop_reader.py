@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from interop import readers_world
@@ -120,6 +120,68 @@ def test_what_comes_is_shown_and_nothing_is_asked_for_while_nobody_looks(world: 
     assert (new[0], new[1].startswith("/temps?from="), len(new)) == ("/sensors", True, 2)
 
 
+def shown(world: World, title: str) -> dict[str, Any]:
+    """The card of that title, once the page has asked again."""
+    world.browser.until("turn().then(() => !busy)")
+    [card] = [each for each in world.browser.value(CARDS) if each["title"] == title]
+    return dict(card)
+
+
+def test_a_backlog_that_comes_after_a_newer_reading_fills_its_gap(world: World) -> None:
+    page, now = world.browser, datetime.now(UTC)
+    world.post(*(reading(now, minute, "late", 20) for minute in range(40, 20, -1)))
+    page.open(world.urls["dev"])
+    page.until(READY)
+    world.post(reading(now, 0, "late", 21))
+    assert [shown(world, "late")[name] for name in ("value", "points", "gaps")] == ["21.00 °C", 21, 1]
+
+    world.post(*(reading(now, minute, "late", 20) for minute in range(20, 0, -1)))
+    assert [shown(world, "late")[name] for name in ("points", "gaps")] == [41, 0]
+    before = len(world.asked())
+    world.post(reading(datetime.now(UTC), -1 / 60, "late", 22))
+    shown(world, "late")
+    assert len(world.asked()) - before == 2  # not all again
+
+
+def test_equal_readings_under_one_name_do_not_ask_for_all_again(world: World) -> None:
+    page, now = world.browser, datetime.now(UTC)
+    twins = [[{**reading(now, minute, "twin", 4), "of": of} for of in (1, 2)] for minute in (2, 1, 0)]
+    world.post(*twins[0], *twins[1])
+    page.open(world.urls["dev"])
+    page.until(READY)
+    for each in (twins[2], [{**reading(now, 0, "twin", 5), "of": 1}]):
+        before = len(world.asked())
+        world.post(*each)
+        shown(world, "twin")
+        assert len(world.asked()) - before == 2
+
+
+def test_a_reading_of_a_clock_that_was_ahead_hides_nothing_newer(world: World) -> None:
+    page, now = world.browser, datetime.now(UTC)
+    world.post(*(reading(now, minute, "ahead", 20) for minute in range(30, 0, -1)), reading(now, -600, "ahead", 99))
+    page.open(world.urls["dev"])
+    page.until(READY)
+    for celsius in (21, 22):
+        world.post(reading(datetime.now(UTC), 0, "ahead", celsius))
+        assert shown(world, "ahead")["value"] == f"{celsius}.00 °C"
+    card = "[...document.querySelectorAll('article')].find((card) => card.querySelector('h2').textContent === 'ahead')"
+    assert page.value(f"{card}.querySelector('mark').textContent") == "clock ahead"
+    assert not page.value(f"{card}.classList.contains('stale')")
+    assert shown(world, "ahead")["points"] == 32
+
+    world.post(reading(now, -600, "only ahead", 99))
+    only = shown(world, "only ahead")
+    assert (only["value"], only["age"], only["stale"]) == ("99.00 °C", "", True)  # the mark is there
+
+
+def test_devices_that_do_not_answer_are_told(world: World) -> None:
+    page = world.browser
+    page.open(world.urls["dev"])
+    page.until(READY)
+    page.value("ask = async () => ({ sensors: [], missing: ['one', 'other'] })")
+    page.until("turn().then(() => document.querySelector('#note').textContent === 'Devices not fully shown: 2. ')")
+
+
 TROUBLES: Final = {
     "503": "The shield cannot answer now (503). It says: error code: 503",
     "429:30": "The shield cannot answer now (429). It says: error code: 1015",
@@ -183,3 +245,14 @@ def test_the_tutorials_api_alone_is_enough(world: World) -> None:
     assert "This shield lists five readings" in page.text()
     assert page.value("document.querySelector('select').hidden")
     picture(world, "tutorial")
+
+
+@pytest.mark.parametrize("celsius", ["1e12", "1e300", "-274"])
+def test_a_temperature_beyond_any_sensor_breaks_no_chart(world: World, celsius: str) -> None:
+    page = world.browser
+    page.open(world.urls["tutorial"])
+    page.until(READY)
+    bad, good = (f"new Date(Date.now() - {seconds}e3).toISOString()" for seconds in (30, 60))
+    page.value(f"add([{{ temperature: '{celsius}', time: {bad} }}, {{ temperature: '20', time: {good} }}]), draw(), 1")
+
+    assert [each["value"] for each in page.value(CARDS) if each["title"] == "Sensor"] == ["20.00 °C"]
