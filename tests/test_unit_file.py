@@ -163,6 +163,12 @@ def test_enrollment_is_never_part_of_the_boot() -> None:
     assert "WantedBy" not in options((DIRECTORY / "sensor-agent-enroll.service").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("name", ["enroll", "renew"])
+def test_a_time_that_never_comes_keeps_no_certificate_from_being_asked_for(name: str) -> None:
+    found = options((DIRECTORY / f"sensor-agent-{name}.service").read_text(encoding="utf-8"))
+    assert found["After"] == found["Wants"] == ["network-online.target"]
+
+
 def test_unit_waits_neither_for_the_network_nor_for_the_time() -> None:
     waits = " ".join(value for key in ("After", "Wants", "Requires") for value in OPTIONS[key])
 

@@ -126,7 +126,7 @@ def _password(args: argparse.Namespace) -> str:
     where = "standard input" if args.password_stdin else args.password_file
     try:
         raw = (
-            sys.stdin.buffer.readline(PASSWORD_LIMIT)
+            (sys.stdin.buffer.readline(PASSWORD_LIMIT) if sys.stdin else b"")
             if args.password_stdin
             else Path(args.password_file).read_bytes()[:PASSWORD_LIMIT].split(b"\n")[0]
         )

@@ -60,7 +60,8 @@ def enroll(args: argparse.Namespace) -> int:
     from agent.identity_store import IdentityStore
 
     config = load(args.config)
-    if args.issuer:
+    unset = bool(args.issuer) and args.issuer != config.enroll.issuer
+    if unset:
         config = replace(config, enroll=replace(config.enroll, issuer=args.issuer))
     wanted = wish(config, args.root)
     store = IdentityStore(Path(config.identity.store_dir))
@@ -71,7 +72,7 @@ def enroll(args: argparse.Namespace) -> int:
     def make_issuer() -> "Issuer":
         return first_issuer(args, config)
 
-    with telling(report, wanted.name, config, as_json=args.json):
+    with telling(report, wanted.name, config, as_json=args.json, unset=unset):
         if args.dry_run:
             enrollment.rehearse(wanted, store, make_issuer, patience=patience, report=report, force=args.force)
         else:
@@ -92,22 +93,28 @@ def enroll(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def telling(report: "Report", name: str, config: Config, *, as_json: bool) -> Iterator[None]:
-    """The answer on stdout, whichever way it ends; a failing one as JSON only, since the error tells the rest."""
+def telling(report: "Report", name: str, config: Config, *, as_json: bool, unset: bool = False) -> Iterator[None]:
+    """The answer on stdout, whichever way it ends; a failing one as JSON only, since the error tells the rest.
+
+    `unset`: the issuer was given on the command line, and the configuration has another one renew.
+    """
     try:
         yield
     except AgentError as error:
         report.state = STATES.get(type(error), report.state if report.state != "enrolled" else "failed")
         report.done(type(error).__name__, str(error), ok=False)
         if as_json:
-            write_json(answer(report, name, config))
+            write_json(answer(report, name, config, unset=unset))
         raise
     if as_json:
-        write_json(answer(report, name, config))
+        write_json(answer(report, name, config, unset=unset))
     elif report.certificate is not None:
         says = report.certificate
         sys.stdout.write(f"{report.state}: {says.name}, valid until {utc_text(says.not_after.timestamp())}\n")
-        if not able(config):
+        if unset:
+            name = config.enroll.issuer
+            sys.stderr.write(f'  renewal asks the configured issuer: set enroll.issuer = "{name}" if it is {name}\n')
+        elif not able(config):
             again = WAY if config.enroll.issuer == "manual" else f"{ENROLL} --force"
             sys.stderr.write(
                 f"  {config.enroll.issuer} cannot renew it by itself: before {says.not_after:%Y-%m-%d}, {again}\n"
@@ -119,7 +126,7 @@ def able(config: Config) -> bool:
     return can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
 
 
-def answer(report: "Report", name: str, config: Config) -> dict[str, Any]:
+def answer(report: "Report", name: str, config: Config, *, unset: bool = False) -> dict[str, Any]:
     """What `enroll --json` promises."""
     says = report.certificate
     return {
@@ -131,7 +138,7 @@ def answer(report: "Report", name: str, config: Config) -> dict[str, Any]:
         "not_after": says and utc_text(says.not_after.timestamp()),
         "days_left": says and says.days_left(parts.utc_now()),
         "issuer": config.enroll.issuer,
-        "can_renew": able(config),
+        "can_renew": able(config) and not unset,
         "renews_after": says and utc_text(says.renews_after.timestamp()),
         "steps": [{"name": step.name, "ok": step.ok, "detail": step.detail} for step in report.steps],
     }

@@ -191,6 +191,8 @@ def _patience() -> "Patience":
 
 def _read(file: str, what: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            return sys.stdin.buffer.read() if sys.stdin else b""
+        return Path(file).read_bytes()
     except OSError as error:
         raise ConfigError(f"{what} {file} cannot be read: {error.strerror}", hint=f"namei -l {file}") from error

@@ -138,7 +138,7 @@ def token(args: argparse.Namespace, config: Config) -> str:
     Raises NoToken if there is none or it is not one line of printable ASCII; its text is in no message.
     """
     if args.token_stdin:
-        where, raw = "standard input", sys.stdin.buffer.read(TOKEN_LIMIT + 1)
+        where, raw = "standard input", sys.stdin.buffer.read(TOKEN_LIMIT + 1) if sys.stdin else b""
     else:
         file = Path(args.token_file or config.enroll.token_file)
         where = str(file)

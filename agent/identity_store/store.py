@@ -175,17 +175,17 @@ class IdentityStore:
         `make` makes the directories they stand in. Raises ConfigError if one is a file of somebody else, CannotWrite if its directory cannot be written.
         """
         for place, target in ((cert_file, "cert.pem"), (key_file, "key.pem")):
-            if self._placed(place, target):
-                continue
-            if (place.exists() or place.is_symlink()) and not self.leads_here(place):
-                raise ConfigError(
-                    f"{place} was put there by somebody else and is never overwritten",
-                    hint=f"sudo mv {place} {place}.old; {ENROLL}",
-                )
-            if make:
-                with writing(place.parent):
+            with writing(place.parent):  # who is not root may not even look
+                if self._placed(place, target):
+                    continue
+                if (place.exists() or place.is_symlink()) and not self.leads_here(place):
+                    raise ConfigError(
+                        f"{place} was put there by somebody else and is never overwritten",
+                        hint=f"sudo mv {place} {place}.old; {ENROLL}",
+                    )
+                if make:
                     make_directory(place.parent, mode=0o755 if place is cert_file else 0o700)
-            there = next(parent for parent in place.parents if parent.exists())
+                there = next(parent for parent in place.parents if parent.exists())
             if not os.access(there, os.W_OK):
                 raise CannotWrite(f"{there} cannot be written", hint=f"run as root; findmnt -T {there}")
 
