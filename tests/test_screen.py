@@ -102,6 +102,12 @@ def test_no_line_is_longer_than_the_terminal_is_wide(columns: int, unicode: bool
     assert shown.isascii() is not unicode
 
 
+def test_names_that_begin_alike_are_told_apart() -> None:
+    names = [f"building-north/cold-store-rack-{number:02}/shelf" for number in range(100)]
+    shown = screen(WELL | {"sensors": [sensor(name, 4.0) for name in names]}, NOW, Look(80))
+    assert len({line.split()[0] for line in shown.splitlines() if line.startswith("building")}) == 100
+
+
 def test_colour_paints_and_changes_no_letter() -> None:
     painted = screen(ILL, NOW, Look(80, colour=True))
     assert painted.startswith("\x1b[33mdegraded\x1b[0m")
@@ -154,8 +160,10 @@ def test_many_problems_leave_room_for_the_rest() -> None:
         ("clock", {"synchronised": False, "held": 3}, "clock     not set yet\n"),
         ("identity", {"state": "missing", "name": None}, "identity  none: not enrolled\n"),
         ("identity", {"state": "cloned", "name": None}, "identity  cloned\n"),
-        ("identity", {"state": "expired", "days_left": -2},
-         "identity  sensor-001.example.com (expired 2 days ago, renews from 2027-02-13 on)\n"),
+        ("identity", {"state": "expired", "days_left": -1, "not_after": at(hours=5), "can_renew": False},
+         "identity  sensor-001.example.com (expired 5 h ago; cannot renew by itself:\n          enroll again, with --force)\n"),
+        ("identity", {"state": "expired", "days_left": -2, "not_after": at(days=2)},
+         "identity  sensor-001.example.com (expired 2 d ago, renews from 2027-02-13 on)\n"),
         ("identity", {"state": "broken"},
          "identity  broken: sensor-001.example.com (201 days left, renews from\n          2027-02-13 on)\n"),
     ],
@@ -224,6 +232,7 @@ class Stream(io.StringIO):
         ("utf-8", False, {"TERM": "xterm"}, (True, False)),
         ("utf-8", True, {"TERM": "dumb"}, (True, False)),
         ("utf-8", True, {"NO_COLOR": "1"}, (True, False)),
+        ("utf-8", True, {"LC_ALL": "C"}, (False, True)),
         ("ascii", True, {}, (False, True)),
         ("latin-1", True, {}, (False, True)),
         (None, False, {}, (False, False)),

@@ -169,6 +169,7 @@ def test_export_gives_everything_that_was_not_delivered(stopped: Board, tmp_path
     ]
     assert rows[-1]["reason"] == 'no, "never"'
     lines = stopped.run("spool", "export", "-", "--format", "jsonl").stdout.splitlines()
+    assert stopped.run("spool", "export", "-", "--json").stdout.splitlines() == lines
     assert [json.loads(line)["seq"] for line in lines] == [5, 6, 1, 2, 3, 4]
     assert not (tmp_path / "out.csv.new").exists()
 

@@ -113,11 +113,11 @@ class Terminal:
 
 
 @contextmanager
-def terminal(root: Path, *arguments: str) -> Iterator[Terminal]:
+def terminal(root: Path, *arguments: str, term: str = "xterm") -> Iterator[Terminal]:
     far, near = pty.openpty()
     process = subprocess.Popen(
         [*AGENT, f"--root={root}", "status", *arguments], stdin=near, stdout=near, stderr=near,
-        env=os.environ | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}, start_new_session=True,
+        env=os.environ | {"TERM": term, "PYTHONIOENCODING": "utf-8"}, start_new_session=True,
     )  # fmt: skip
     os.close(near)
     try:
@@ -143,6 +143,12 @@ def test_watch_shows_each_change_in_place_and_ends_with_ctrl_c(tmp_path: Path) -
         end = seen.until("\x1b[?25h")  # the cursor is back
         assert "Traceback" not in end
         assert seen.process.wait(10) == 1
+
+
+def test_watch_moves_no_cursor_that_the_terminal_has_not(tmp_path: Path) -> None:
+    StatusFile(tmp_path).write(fresh())
+    with terminal(tmp_path, "--watch", term="dumb") as seen:
+        assert "\x1b" not in seen.until("healthy")
 
 
 def test_watch_without_a_terminal_gives_a_text_for_each_change(tmp_path: Path) -> None:

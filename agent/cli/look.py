@@ -52,7 +52,7 @@ def look_of(stream: TextIO, environ: Mapping[str, str]) -> Look:
     except (UnicodeError, LookupError):
         unicode = False
     else:
-        unicode = True
+        unicode = environ.get("LC_ALL") not in {"C", "POSIX"}  # which Python would take for UTF-8 (PEP 540)
     colour = on_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     columns = max(NARROWEST, min(WIDEST, columns_of(stream, environ)))
     return Look(columns, unicode=unicode, colour=colour)

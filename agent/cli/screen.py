@@ -99,10 +99,10 @@ def _fact(label: str, fact: str, look: Look) -> list[str]:
 
 
 def _short(name: str, look: Look) -> str:
-    """The name, cut to what leaves room for the rest."""
+    """The name, its middle cut to what leaves room for the rest: many begin alike, and many end alike."""
     most = max(10, look.columns // 3)
     shown = look.clean(name)
-    return shown if len(shown) <= most else shown[: most - 1] + look.clean("…")[:1]
+    return shown if len(shown) <= most else shown[: most // 2] + look.clean("…")[:1] + shown[most // 2 + 1 - most :]
 
 
 def _wrapped(text: str, look: Look, *, first: str = "", rest: str = "") -> list[str]:

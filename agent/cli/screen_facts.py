@@ -22,7 +22,7 @@ def facts(found: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "", _kept(spool)
     yield "line", _line(found["uplink"], now)
     yield "clock", "set" if found["clock"]["synchronised"] else "not set yet"
-    yield "identity", _identity(found["identity"])
+    yield "identity", _identity(found["identity"], now)
     if spool.get("flash_bytes_today") is not None:
         yield "flash", _flash(spool)
 
@@ -62,15 +62,16 @@ def _line(uplink: Mapping[str, Any], now: datetime) -> str:
     return words + "; nothing delivered since start"
 
 
-def _identity(identity: Mapping[str, Any]) -> str:
+def _identity(identity: Mapping[str, Any], now: datetime) -> str:
     if not identity["name"]:
         return "none: not enrolled" if identity["state"] == "missing" else f"{identity['state']}"
     days = identity["days_left"]
-    words = f"{days} days left" if days >= 0 else f"expired {-days} days ago"
+    words = f"{days} days left" if days >= 0 else f"expired {ago(identity['not_after'], now)}"
     if identity.get("can_renew", True):
         words += f", renews from {identity['renews_after'][:10]} on"
     else:
-        words += f"; cannot renew by itself: enroll again, with --force, before {identity['not_after'][:10]}"
+        words += "; cannot renew by itself: enroll again, with --force"
+        words += f", before {identity['not_after'][:10]}" if days >= 0 else ""
     state = "" if identity["state"] in {"active", "expired"} else f"{identity['state']}: "
     return f"{state}{identity['name']} ({words})"
 

@@ -22,7 +22,7 @@ SUFFIXES: Final = {".csv": "csv", ".jsonl": "jsonl"}
 def export(args: argparse.Namespace) -> int:
     """Exit code 0; 73 if the file cannot be written, and then there is none or the one from before."""
     to_stdout = args.file == "-"
-    form = args.format or ("csv" if to_stdout else SUFFIXES.get(Path(args.file).suffix))
+    form = args.format or (("jsonl" if args.json else "csv") if to_stdout else SUFFIXES.get(Path(args.file).suffix))
     if form is None:
         raise UsageError(f"{args.file}: neither .csv nor .jsonl", hint="--format csv or --format jsonl")
     rows = _rows(args, past=args.past)

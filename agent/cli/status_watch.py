@@ -1,5 +1,6 @@
 """`status --watch`: in place on a terminal; elsewhere a text for each change, one after the other, until Ctrl-C."""
 
+import os
 import select
 import shutil
 import sys
@@ -18,7 +19,7 @@ def watch(look: Callable[[], dict[str, Any]], form: Callable[[dict[str, Any]], s
     A daemon that is not there yet is waited for. Raises BrokenPipeError when nobody reads any more.
     """
     out, state, written = sys.stdout, "stopped", ""
-    on_terminal = out.isatty()
+    on_terminal = out.isatty() and os.environ.get("TERM") != "dumb"
     reader = select.poll()
     reader.register(out, 0)  # tells of its end alone, poll(2)
     out.write(HIDE_CURSOR + CLEAR if on_terminal else "")
