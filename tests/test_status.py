@@ -58,7 +58,7 @@ def test_the_shape_is_the_one_that_other_programs_rely_on() -> None:
     assert {name: set(part) for name, part in status.items() if isinstance(part, dict)} == {
         "spool": {
             "pending", "oldest", "set_aside", "dropped", "capacity", "durability", "state", "room_seconds",
-            "drained_seconds", "salvage_left",
+            "drained_seconds", "salvage_left", "damaged",
         },
         "uplink": {
             "state", "since", "failures", "last_ack", "next_try", "posted", "acknowledged", "ambiguous", "last_status",
@@ -98,6 +98,11 @@ def test_a_failing_sensor_has_no_number_and_keeps_its_last_good_time() -> None:
             {"counts": replace(COUNTS, dropped=9)},
             "broken",
             "spool: 9 readings dropped because it was full; told until the daemon is restarted",
+        ),
+        (
+            {"counts": replace(COUNTS, damaged=20)},
+            "broken",
+            "spool: up to 20 readings lost in a damaged file; told until the daemon is restarted",
         ),
         (
             {"counts": replace(COUNTS, set_aside=4)},

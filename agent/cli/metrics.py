@@ -82,6 +82,12 @@ def _all(found: Mapping[str, Any] | None) -> Iterator[Metric]:
     )
     yield one("spool_set_aside_readings", "gauge", "Readings that were refused and are kept.", spool["set_aside"])
     yield one("spool_dropped_readings_total", "counter", "Readings dropped since the spool was made.", spool["dropped"])
+    yield one(
+        "spool_damaged_readings_total",
+        "counter",
+        "Readings lost in damaged files since the start.",
+        spool.get("damaged"),
+    )
     yield one("spool_storing", "gauge", "Whether the disk takes readings.", float(spool["state"] == "ok"))
     yield one(
         "spool_flash_written_today_bytes", "gauge", "Bytes written to flash today.", spool.get("flash_bytes_today")

@@ -105,7 +105,8 @@ def _begin(damaged: Path, fresh: Path, *, number: int) -> None:
         state = _state(old)
         table.write_state(new, state)
         left = [salvage.Range(*row) for row in _readable(old, "SELECT low, high, file FROM salvage ORDER BY low")]
-        salvage.write(new, salvage.woven(left, file=number, high=state.next_seq - 1))
+        low = next((low for (low,) in _readable(old, "SELECT first_seq FROM state") if type(low) is int), 1)
+        salvage.write(new, salvage.woven(left, file=number, low=low, high=state.next_seq - 1))
         new.execute("COMMIT")
 
 

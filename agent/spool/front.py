@@ -15,6 +15,7 @@ class Counts:
     `trouble` says why the disk refuses; empty when all is well. Up to `salvage_left` more are yet to be read from a
     damaged file, and are not in `pending`. `commits` were
     made since the start; at the latest one there was room on the disk for `fits` more readings, None before the first.
+    Up to `damaged` readings were lost in damaged files since the start.
     """
 
     pending: int
@@ -26,6 +27,7 @@ class Counts:
     again: int = 0
     commits: int = 0
     salvage_left: int = 0
+    damaged: int = 0
     fits: int | None = None
 
 
@@ -42,6 +44,7 @@ def counts(shelf: Shelf, *, trouble: str) -> Counts:
         again=shelf.again.count,
         commits=shelf.file.commits,
         salvage_left=sum(each.high - each.low + 1 for each in shelf.ranges),
+        damaged=shelf.damaged,
         fits=None if shelf.file.spare is None else shelf.file.spare // BYTES_PER_READING,
     )
 

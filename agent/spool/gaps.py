@@ -34,6 +34,16 @@ def read(db: sqlite3.Connection) -> list[Gap]:
     return [Gap(sensor, since, until, count, Cause(cause)) for sensor, since, until, count, cause in rows]
 
 
+def of_lost(count: int, names: Sequence[str], *, since: int, until: int) -> list[Gap]:
+    """So many readings of which nothing is left, as misses of these sensors in equal shares: whose they were, is lost."""
+    shares = [count // len(names) + (place < count % len(names)) for place in range(len(names))] if names else []
+    return [
+        Gap(name, since, until, share, Cause.DAMAGED)
+        for name, share in zip(names, shares, strict=True)
+        if share or not count
+    ]
+
+
 def of_rows(rows: Sequence[Row], cause: Cause, *, otherwise: int) -> list[Gap]:
     """The readings in these rows as misses; held ones, whose time is not known, by the second `otherwise`."""
     seconds = [(row.sensor, otherwise if row.boot else row.seconds) for row in rows]

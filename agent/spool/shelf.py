@@ -25,7 +25,7 @@ from agent.spool.row import Row
 from agent.spool.table import State
 
 if TYPE_CHECKING:
-    from agent.spool.salvage import Range
+    from agent.spool.salvage import Lost, Range
 
 
 class Shelf:
@@ -45,12 +45,15 @@ class Shelf:
         self.boot_id = ""
         self.next_seq = 1
         self.pending = self.held = self.set_aside = self.dropped = self.last_seconds = self.before_held = 0
+        self.damaged = 0  # lost in damaged files since the start
+        self._most = 0  # readings that a file holds
         self.began: tuple[int, int] | None = None  # first number and latest second when the file was first opened
         self.owing = False  # the file still holds readings that have left
 
     def open(self, *, max_readings: int) -> None:
         """Open the file and count what is there; raises ForeignSpool, TryLater, SpoolError."""
         db = self.file.open(max_readings=max_readings)
+        self._most = max_readings
         state = table.state(db)
         self.ranges = salvage.read(db)
         if state.spool_id != self.state.spool_id:
@@ -135,19 +138,35 @@ class Shelf:
 
     def salvage(self, source: salvage.Salvage) -> None:
         """Bring in the next piece of a damaged file; raises SpoolError and changes nothing."""
-        found, ranges = source.piece(self.ranges)
-        rows = [row for row in found if not self.departed.has(row[0])]
+        piece = source.piece(self.ranges)
+        ranges = list(piece.left)
+        rows = [row for row in piece.rows if not self.departed.has(row[0])]
         latest = max((row[2] for row in rows if not row[4]), default=0)
+        lost = [(self._unknown(each), each) for each in piece.lost]
+        missing = [gap for count, each in lost for gap in self._missing(count, each)]
         with self.file.transaction() as db:
             added = table.restore(db, rows)
             salvage.write(db, ranges)
+            gaps.write(db, joined(missing))
             state = replace(self.state, last_seconds=max(latest, self.state.last_seconds))
             table.write_state(db, state)
         self.state, self.ranges = state, ranges
         self.last_seconds = max(latest, self.last_seconds)
         self.pending += added
         self.held += sum(row[4] != 0 for row in rows)
-        source.count(added, done=not ranges)
+        self.damaged += sum(count for count, _ in lost)
+        source.count(added, sum(count for count, _ in lost), done=not ranges)
+
+    def _unknown(self, lost: "Lost") -> int:
+        """How many of those numbers at the most were readings that had not left."""
+        low = max(lost.low, self.departed.floor + 1)
+        left = sum(low <= seq <= lost.high for seq in self.departed.above)
+        return min(max(lost.high - low + 1 - left, 0), self._most)
+
+    def _missing(self, count: int, lost: "Lost") -> list[Gap]:
+        since, until = lost.since or lost.until, lost.until or lost.since
+        around = {"since": since or self.last_seconds, "until": until or self.last_seconds}
+        return gaps.of_lost(count, list(self.sensors), **around)
 
     def overflow(self) -> None:
         """Drop the oldest rows that the disk refuses and memory cannot keep; they reach the file as a count."""

@@ -32,9 +32,10 @@ def state(db: sqlite3.Connection) -> State:
 def write_state(db: sqlite3.Connection, new: State) -> None:
     """Replace the state."""
     values = (new.spool_id, new.next_seq, new.last_seconds, new.dropped, new.boot_id)
-    sql = "UPDATE state SET spool_id = ?, next_seq = ?, last_seconds = ?, dropped = ?, boot_id = ?"
+    first = "coalesce((SELECT min(seq) FROM reading), ?2)"
+    sql = f"UPDATE state SET (spool_id, next_seq, last_seconds, dropped, boot_id, first_seq) = (?1, ?2, ?3, ?4, ?5, {first})"
     if db.execute(sql, values).rowcount == 0:
-        db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", values)
+        db.execute(f"INSERT INTO state VALUES (?1, ?2, ?3, ?4, ?5, {first})", values)
 
 
 def sensors(db: sqlite3.Connection) -> dict[str, int]:

@@ -83,6 +83,7 @@ def _spool(counts: Counts, config: Config, draining: Backlog | None) -> dict[str
         "room_seconds": 0.0 if counts.trouble else room_seconds(counts.pending, config, counts.fits),
         "drained_seconds": draining and draining.seconds_left,
         "salvage_left": counts.salvage_left,
+        "damaged": counts.damaged,
     }
 
 
