@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from agent.cli import DEFAULT_CONFIG
-from agent.config.sections import IdentityConfig, SpoolConfig
+from agent.config.sections import EnrollConfig, IdentityConfig, SpoolConfig
 from agent.identity import CREDENTIAL_NAMES
 
 DIRECTORY: Final = Path(__file__).parent.parent / "systemd"
@@ -167,6 +167,17 @@ def test_enrollment_is_never_part_of_the_boot() -> None:
 def test_a_time_that_never_comes_keeps_no_certificate_from_being_asked_for(name: str) -> None:
     found = options((DIRECTORY / f"sensor-agent-{name}.service").read_text(encoding="utf-8"))
     assert found["After"] == found["Wants"] == ["network-online.target"]
+
+
+def test_a_pair_that_is_no_good_keeps_neither_enrollment_nor_renewal_from_looking() -> None:
+    # a clone, a damaged pair: whether it is one, only the command can tell
+    units = {name: options((DIRECTORY / f"sensor-agent-{name}").read_text(encoding="utf-8")) for name in
+             ("enroll.service", "enroll.timer", "renew.service")}  # fmt: skip
+    pair, token = IdentityConfig().cert_file, EnrollConfig().token_file
+    assert units["enroll.service"]["ConditionPathExists"] == [str(DEFAULT_CONFIG), token]
+    assert units["enroll.timer"]["ConditionPathExists"] == [f"|!{pair}", f"|{token}"]
+    assert units["renew.service"]["ConditionPathExists"] == [str(DEFAULT_CONFIG), f"|{pair}"]
+    assert units["renew.service"]["ConditionDirectoryNotEmpty"] == [f"|{IdentityConfig().store_dir}/gen"]
 
 
 def test_unit_waits_neither_for_the_network_nor_for_the_time() -> None:

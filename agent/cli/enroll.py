@@ -112,8 +112,7 @@ def telling(report: "Report", name: str, config: Config, *, as_json: bool, unset
         says = report.certificate
         sys.stdout.write(f"{report.state}: {says.name}, valid until {utc_text(says.not_after.timestamp())}\n")
         if unset:
-            name = config.enroll.issuer
-            sys.stderr.write(f'  renewal asks the configured issuer: set enroll.issuer = "{name}" if it is {name}\n')
+            sys.stderr.write(f'  renew asks another issuer: set enroll.issuer = "{config.enroll.issuer}"\n')
         elif not able(config):
             again = WAY if config.enroll.issuer == "manual" else f"{ENROLL} --force"
             sys.stderr.write(

@@ -12,7 +12,7 @@ from agent.cli.issuing import shield_probe, wish
 from agent.cli.render import table, write_json
 from agent.config import Config, load
 from agent.device import board
-from agent.errors import CannotWrite, ConfigError
+from agent.errors import ENROLL, CannotWrite, ConfigError
 from agent.identity import IdentityState
 from agent.identity_store import IdentityStore
 from agent.reading import utc_text
@@ -174,6 +174,8 @@ def reset(args: argparse.Namespace) -> int:
     found = identity.load(parts.identity_files(config), now=parts.utc_now())
     if found.state is not IdentityState.MISSING:
         sys.stderr.write(f"  {config.identity.cert_file} was put there by somebody else and stays\n")
+    else:
+        sys.stderr.write(f"  next: {ENROLL} # or: sudo systemctl start sensor-agent-enroll.timer\n")
     return 0
 
 
