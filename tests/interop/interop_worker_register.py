@@ -33,6 +33,23 @@ def test_an_entry_of_the_register_that_is_wrong_is_named_and_the_device_still_po
     ] * 2
 
 
+def test_a_device_whose_store_fails_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    register = {READER: {"sees": [DEVICE, OTHER]}}
+    with deployed.run(tmp_path, REGISTER=register) as worker:
+        worker.post(DEVICE, READING)
+    for file in (tmp_path / "objects").rglob("*.sqlite*"):
+        if not file.name.startswith("metadata"):
+            file.write_bytes(b"no database " * 999)
+    with deployed.run(tmp_path, REGISTER=register) as worker:
+        worker.post(OTHER, READING)
+        listed, sensors = worker.ask(READER), worker.get(READER, path="/sensors")
+        alone = worker.ask(DEVICE).status
+
+    assert (listed.json(), listed.headers["Devices-Missing"]) == ([READING], "1")
+    assert ([row["device"] for row in sensors["sensors"]], sensors["missing"]) == ([OTHER], [DEVICE])
+    assert alone == 500  # nobody is told that it has no readings
+
+
 def test_fingerprints_in_the_register_may_be_in_capitals(tmp_path: Path) -> None:
     with deployed.run(tmp_path, REGISTER={READER.upper(): {"sees": [DEVICE.upper()]}}) as worker:
         worker.post(DEVICE, READING)

@@ -61,6 +61,8 @@ def test_what_has_just_been_acknowledged_is_there_however_small_the_bounds(tmp_p
         ({"MIN_CELSIUS": "50", "MAX_CELSIUS": "40"}, "MIN_CELSIUS: it is above MAX_CELSIUS"),
         ({"KEEP_HOURS": "48", "FORGET_DAYS": "1"}, "FORGET_DAYS: more than KEEP_HOURS is needed"),
         ({"DEVICE_IS": "name"}, "DEVICE_IS: fingerprint or subject, not name"),
+        ({"ONLY_REGISTERED": "Yes"}, 'ONLY_REGISTERED: "yes" or "no" is needed, not "Yes"'),
+        ({"BY_ADDRESS": ""}, 'BY_ADDRESS: "yes" or "no" is needed, not ""'),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_and_nothing_is_taken(

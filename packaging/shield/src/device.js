@@ -16,8 +16,8 @@ export class Device extends DurableObject {
   #limits = limits(this.env);
 
   /**
-   * Keeps the readings, each {time, celsius, sensor, written, key}, on disk when it returns. One that is here under its key
-   * is passed over; another under that key is kept, because a device numbers anew after its spool is lost or restored.
+   * Keeps the readings, each {time, celsius, sensor, written, key}, on disk when it returns. One that is here under its
+   * key is passed over; another under that key is kept: a device numbers anew after its spool is lost or restored.
    */
   async append(readings) {
     this.#sql.exec(
@@ -77,7 +77,8 @@ export class Device extends DurableObject {
     let letters = 0;
     const rows = latest.filter(({ written }, place) => (letters += written.length) <= most || place === 0);
     rows.sort((one, other) => ((one.sensor ?? "") < (other.sensor ?? "") ? -1 : 1));
-    return { rows: rows.map(({ sensor, count, written }) => ({ sensor, count, written })), whole: rows.length === seen.size };
+    const told = rows.map(({ sensor, count, written }) => ({ sensor, count, written }));
+    return { rows: told, whole: told.length === seen.size };
   }
 
   /** A device of which nothing has come for long is forgotten: its certificate was replaced, or it is gone. */

@@ -13,7 +13,7 @@ const NAME_LETTERS = 200; // of a sensor, and of a key
 // a structured-field string, RFC 8941 §3.3.3
 const QUOTED = /^ *"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)" *$/;
 
-/** The reading of a parsed JSON value as {time, celsius, sensor, written}; raises Refusal (400). `now` is in milliseconds. */
+/** The {time, celsius, sensor, written} of a parsed JSON value; raises Refusal (400). `now` is in milliseconds. */
 export function reading(value, now, { coldest, hottest }) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new Refusal(400, `reading: an object is needed, not ${shown(value)}`);
@@ -57,7 +57,10 @@ export function keyOf(header) {
 }
 
 function isName(value, least) {
-  return typeof value === "string" && least <= value.length && value.length <= 2 * NAME_LETTERS && letters(value) <= NAME_LETTERS;
+  // two units for a letter at most, so that a long text is not counted
+  if (typeof value !== "string" || value.length > 2 * NAME_LETTERS) return false;
+  const count = letters(value);
+  return least <= count && count <= NAME_LETTERS;
 }
 
 /** Their number, of which a character beyond U+FFFF is one. */

@@ -6,7 +6,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A mistake of the operator's; `message` names the setting or the entry of the register. It is answered 503: devices wait. */
+/** A mistake of the operator's; `message` names the setting or the register's entry. It is answered 503: devices wait. */
 export class Mistake extends Refusal {
   constructor(message) {
     super(503, message);

@@ -12,9 +12,17 @@ export function limits(env) {
     keepReadings: setting(env, "KEEP_READINGS", 50000, 0),
     forgetMs: setting(env, "FORGET_DAYS", 90, 0) * 24 * HOUR_MS,
   };
+  for (const name of ["ONLY_REGISTERED", "BY_ADDRESS"]) {
+    const given = env[name] ?? "no";
+    if (given !== "yes" && given !== "no") {
+      throw new Mistake(`${name}: "yes" or "no" is needed, not ${JSON.stringify(given)}`);
+    }
+  }
   if (bounds.coldest > bounds.hottest) throw new Mistake("MIN_CELSIUS: it is above MAX_CELSIUS");
   // what is acknowledged would be deleted before its time
-  if (bounds.forgetMs === 0 || bounds.forgetMs < bounds.keepMs) throw new Mistake("FORGET_DAYS: more than KEEP_HOURS is needed");
+  if (bounds.forgetMs === 0 || bounds.forgetMs < bounds.keepMs) {
+    throw new Mistake("FORGET_DAYS: more than KEEP_HOURS is needed");
+  }
   return bounds;
 }
 

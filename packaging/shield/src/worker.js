@@ -113,7 +113,8 @@ async function ofEach(names, env, ask) {
   const failed = answers.filter(({ status }) => status === "rejected");
   if (failed.length > 0) {
     if (failed.length === names.length) throw failed[0].reason;
-    console.error(`${failed.length} devices of ${names.length} do not answer: ${failed[0].reason}`); // for `wrangler tail`
+    // for `wrangler tail`
+    console.error(`${failed.length} devices of ${names.length} do not answer: ${failed[0].reason}`);
   }
   return answers.map(({ value }) => value ?? null);
 }
