@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from tenacity import RetryCallState, Retrying, wait_random_exponential
 
-from agent.delivery import Answer, Backoff, Line, LineState, Verdict, judge, lists, retry_after
+from agent.delivery import Answer, Backoff, Line, LineState, Verdict, judge, retry_after
 
 NGINX_400 = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>"
 
@@ -231,37 +231,3 @@ def test_an_outage_does_not_slow_what_comes_after_it() -> None:
     for status in (503, None, 502, 520):
         line = line.after(Answer(Verdict.RETRY, status), now=0.0, sent=0.0, jitter=0.5, backoff=BACKOFF)
     assert line.after(Answer(Verdict.ACK, 201), now=9.0, sent=9.0, jitter=0.5, backoff=BACKOFF).interval == BACKOFF.pace
-
-
-BODY = b'{"temperature": "21.437", "time": "2026-11-23T09:14:22Z"}'
-ITEM = '{"temperature":"21.437","time":"2026-11-23T09:14:22Z"}'
-
-
-@pytest.mark.parametrize(
-    ("answer", "listed"),
-    [
-        (f"[{ITEM}]", True),
-        (f'{{"temperatures":[{ITEM}]}}', True),
-        (f'[{{"temperature":"1","time":"x"}},{ITEM},7,null]', True),
-        ('[{"temperature":"21.437","time":"2026-11-23T09:14:22Z","sensor":"attic"}]', True),
-        ('[{"temperature":"21.437","time":"2026-11-23T09:14:23Z"}]', False),
-        ('[{"temperature":"21.438","time":"2026-11-23T09:14:22Z"}]', False),
-        ('[{"temperature":21.437,"time":"2026-11-23T09:14:22Z"}]', False),
-        ('{"temperatures":[]}', False),
-        ("[]", False),
-        (ITEM, False),
-        ('{"temperatures":{}}', False),
-        ("<html>Welcome</html>", False),
-        ("", False),
-        ("[" * 60_000, False),
-        ("\udcff", False),
-    ],
-)
-def test_a_list_names_the_reading_by_all_of_its_fields(answer: str, listed: bool) -> None:
-    assert lists(answer.encode("utf-8", "surrogateescape"), BODY) is listed
-
-
-def test_a_list_must_have_the_extra_fields_too() -> None:
-    body = b'{"temperature": "21.437", "time": "2026-11-23T09:14:22Z", "seq": 7}'
-    assert not lists(f"[{ITEM}]".encode(), body)
-    assert lists(f'[{ITEM[:-1]},"seq":7}}]'.encode(), body)

@@ -1,6 +1,5 @@
 """What one answer of the shield means for the reading that was sent; only what says so acknowledges it."""
 
-import json
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
@@ -83,21 +82,3 @@ def retry_after(header: str | None, *, now: datetime | None = None) -> float | N
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
-def lists(answer: bytes, body: bytes) -> bool:
-    """Whether the answer to a GET lists the reading that was sent as `body`, alike in each of its fields.
-
-    The tutorial's Worker answers with the five most recent readings of the sender's address: `[…]`, or
-    `{"temperatures": […]}` to an address that it has not seen.
-    """
-    sent = json.loads(body)
-    try:
-        listed = json.loads(answer)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is the former too
-        return False
-    if isinstance(listed, dict):
-        listed = listed.get("temperatures")
-    if not isinstance(listed, list):
-        return False
-    return any(isinstance(each, dict) and all(each.get(name) == sent[name] for name in sent) for each in listed)

@@ -12,6 +12,11 @@ class Offer:
     most: int = 0
     gzip: bool = False
 
+    @property
+    def keys(self) -> bool:
+        """Whether the shield knows a reading by its key: who takes batches does, for their items carry them."""
+        return self.most > 0
+
 
 NOTHING: Final = Offer()
 

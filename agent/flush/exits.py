@@ -23,7 +23,7 @@ class Exits:
         """The shield has it."""
         self._spool.ack(spooled.seq)
         self._outbox.gone(spooled)
-        self._doubt.stored(body)
+        self._doubt.stored(spooled.seq, body)
 
     def set_aside(self, spooled: Spooled, answer: Answer) -> None:
         """The shield will never take it. It stays pending if the disk refuses, and is refused once more some day."""

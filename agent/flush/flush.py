@@ -39,7 +39,7 @@ class Flush:
         self._plan = self._coming = plan  # taken up between two steps, with the uplink that goes with it
         self._monotonic, self._wall, self._jitter = monotonic, wall, jitter
         self._outbox = Outbox(spool)
-        self._doubt = Doubt(spool.newcomers())
+        self._doubt = Doubt(spool)
         self._exits = Exits(spool, self._outbox, self._doubt)
         self._batching = Batching()
         self._uplink: Poster | None = None
@@ -136,9 +136,10 @@ class Flush:
     def _ask(self, uplink: Poster, doubt: Spooled, now: float) -> None:
         """Whether the shield has the reading whose answer was lost; if not, the next step sends it again."""
         body = self._plan.body(doubt)
-        answer, listed = uplink.find(body)
+        answer, listed = uplink.recent()
         self._doubt.asked(answer)
-        if listed:
+        keyed = answer.offer is not None and answer.offer.keys  # then it goes again, and is kept once
+        if not keyed and self._doubt.is_stored(listed, body, self._plan.body):
             self.delivered = self.delivered.after_found(utc=self._wall())
             self._exits.acknowledge(doubt, body)
             self._advance(Answer(Verdict.ACK), sent=now)
@@ -170,7 +171,7 @@ class Flush:
         to_blame = self._outbox.judge(spooled, answer, self._monotonic())
         self._batching = self._batching.after(answer, sent=1, now=sent)
         self.delivered = self.delivered.after(answer, utc=self._wall())
-        if answer.ambiguous:
+        if answer.ambiguous and not self._batching.offer.keys:
             self._doubt.arises(spooled, body)
         if answer.verdict is Verdict.ACK:
             self._exits.acknowledge(spooled, body)

@@ -1,7 +1,7 @@
 """What delivery is told and what it tells: records, and the one thing that it needs of the uplink."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent.binding import UNKNOWN, Board
 from agent.delivery import Answer, Backoff, Verdict
@@ -20,8 +20,8 @@ class Poster(Protocol):
         """The answer to several readings in one request, with `results` if it tells of each; never raises either."""
         ...
 
-    def find(self, body: bytes) -> tuple[Answer, bool]:
-        """The answer to a question for the most recent readings, and whether this one is among them."""
+    def recent(self) -> tuple[Answer, list[Any]]:
+        """The answer to a question for the most recent readings, and those listed."""
         ...
 
     def close(self) -> None: ...

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from agent.delivery import Answer
     from agent.uplink.post import Uplink
@@ -27,9 +28,9 @@ class LateUplink:
         """As Uplink.post_batch."""
         return self._uplink().post_batch(items, gzip=gzip)
 
-    def find(self, body: bytes) -> "tuple[Answer, bool]":
-        """As Uplink.find."""
-        return self._uplink().find(body)
+    def recent(self) -> "tuple[Answer, list[Any]]":
+        """As Uplink.recent."""
+        return self._uplink().recent()
 
     def close(self) -> None:
         """Close the connection, if there is one."""

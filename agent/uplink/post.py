@@ -9,13 +9,13 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from agent.delivery import Answer, Verdict, lists, results
+from agent.delivery import Answer, Verdict, listed, results
 from agent.record import replace
 from agent.uplink.deadline import Deadline
 from agent.uplink.exchange import exchange
@@ -81,10 +81,10 @@ class Uplink:
         """The answer to a GET of the same URL: reads, stores nothing; for `check`."""
         return self._get()[0]
 
-    def find(self, body: bytes) -> tuple[Answer, bool]:
-        """The answer to a GET of the URL, and whether it lists the reading that was sent as `body`."""
+    def recent(self) -> tuple[Answer, list[Any]]:
+        """The answer to a GET of the URL, and the readings that it lists; see agent.delivery.listed."""
         answer, text = self._get()
-        return answer, answer.status == 200 and lists(text, body)
+        return answer, listed(text) if answer.status == 200 else []
 
     def _get(self) -> tuple[Answer, bytes]:
         return self._send("GET", "", b"", accept=self._target.accept_status)

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ from agent.clock import SYNCHRONISED, Clock
 from agent.config import SensorConfig
 from agent.delivery import Answer, Backoff, Offer, Verdict
 from agent.flush import Flush, Plan
-from agent.reading import AHEAD_SECONDS
+from agent.reading import AHEAD_SECONDS, Reading
 from agent.sampler import Probe, Sampler
 from agent.spool import Limits, Spool, Spooled
 from agent.ticks import Ticks
@@ -75,7 +75,8 @@ class Shield:
 
     def __init__(self, model: Model) -> None:
         self.model, self.mood, self.poison = model, "well", 0
-        self.offers = False
+        self.offers = self.shared = False
+        self.in_doubt = (0, 0)  # reading and second of the POST whose answer was lost last
         self.stored: list[tuple[int, int, int]] = []
 
     def post(self, body: bytes, *, key: str) -> Answer:
@@ -86,6 +87,7 @@ class Shield:
         if milli == self.poison and self.mood == "well":
             self.model.refused.add(milli)
             return Answer(Verdict.REJECT, 400, detail="HTTP 400: poison")
+        self.in_doubt = milli, second
         if self.mood == "request lost":
             return LOST
         self.store(int(key), milli, second)
@@ -132,15 +134,14 @@ class Shield:
             return
         self.stored.append((key, milli, second))
 
-    def find(self, body: bytes) -> tuple[Answer, bool]:
+    def recent(self) -> tuple[Answer, list[Any]]:
+        """The five stored last, whosesoever they are: a neighbour at the same address sends doubles and others."""
         if self.mood != "well":
-            return {"busy": BUSY, "forbids": FORBIDS}.get(self.mood, LOST), False
-        milli, second = opened(body)
-        listed = any(each[1:] == (milli, second) for each in self.stored[-5:])
-        if listed:
-            self.model.acknowledged.add(milli)
-            self.model.uncommitted.add(milli)
-        return Answer(Verdict.MISDIRECTED, 200), listed
+            return {"busy": BUSY, "forbids": FORBIDS}.get(self.mood, LOST), []
+        entries = [entry(milli, second) for _, milli, second in reversed(self.stored[-5:])]
+        if self.shared:
+            entries = [entry(*self.in_doubt), entry(-self.in_doubt[0], self.in_doubt[1]), *entries[:3]]
+        return Answer(Verdict.MISDIRECTED, 200, offer=OFFER if self.offers else None), entries
 
     def close(self) -> None: ...
 
@@ -153,15 +154,15 @@ class Shield:
 class DeliveryLife(RuleBasedStateMachine):
     """`passed` is true time since the start, `now` seconds since boot; the clock is `wrong_by` seconds off."""
 
-    @initialize(late=st.booleans(), offers=st.booleans())
-    def begin(self, late: bool, offers: bool) -> None:
+    @initialize(late=st.booleans(), offers=st.booleans(), shared=st.booleans())
+    def begin(self, late: bool, offers: bool, shared: bool) -> None:
         self.scratch = TemporaryDirectory(prefix="model-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.directory = Path(self.scratch.name) / "0"
         self.directory.mkdir()
         self.passed, self.now, self.wrong_by, self.lives, self.boots = 0, 50, -20_000_000, 0, 1
         self.model = Model()
         self.shield = Shield(self.model)
-        self.shield.offers = offers
+        self.shield.offers, self.shield.shared = offers, shared
         if not late:
             self.synchronise()
         self.start()
@@ -229,16 +230,22 @@ class DeliveryLife(RuleBasedStateMachine):
     def steps(self, mood: str, count: int) -> None:
         self.shield.mood = mood
         for _ in range(count):
+            found = self.flush.delivered.found
             try:
                 self.wait_until(self.flush.step())
             except Killed:
                 self.shield.mood = "well"
                 self.crash()
                 return
+            if self.flush.delivered.found > found:
+                self.model.acknowledged.add(self.shield.in_doubt[0])
+                self.model.uncommitted.add(self.shield.in_doubt[0])
 
     @rule(offers=st.booleans())
     def change_the_shield(self, offers: bool) -> None:
         """Another version is deployed: one that takes batches and knows keys, or the tutorial's."""
+        if self.shield.offers and not offers:  # what waits to go again under its key
+            self.model.excused.update({milli for _, milli, _ in self.shield.stored} - self.model.acknowledged)
         self.shield.offers = offers
         self.go_on([(1, "busy", 1), (1, "busy", 1), (1, "well", 6)])
 
@@ -342,6 +349,12 @@ def pair() -> tuple[str, str]:
 
 def body_of(spooled: Spooled) -> bytes:
     return reading.body(spooled.reading, temperature_as="string")
+
+
+def entry(milli: int, second: int) -> dict[str, Any]:
+    """As the shield lists it."""
+    listed: dict[str, Any] = json.loads(reading.body(Reading("", milli, second), temperature_as="string"))
+    return listed
 
 
 def opened(body: bytes) -> tuple[int, int]:

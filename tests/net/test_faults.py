@@ -97,18 +97,20 @@ def test_whatever_happens_to_a_connection_the_answer_is_judged_truly(
 
 
 class Trial:
-    """A device before a shield, with three readings to deliver."""
+    """A device before a shield, with three readings to deliver, after one that is there already."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self.shield = stack.enter_context(Shield(Setup(directory / "shield")))
         self.spool = stack.enter_context(Spool(directory / "spool.db", limits=Limits(max_readings=1000)))
         self.pair = trial.device_pair(directory / "shield")
 
-    def drain(self, port: int, *, ca_file: Path | None = None) -> Flush:
-        """Deliver to that port until all is gone."""
+        self.drain(self.shield.port, numbers=range(1))
+
+    def drain(self, port: int, *, ca_file: Path | None = None, numbers: range = range(1, 4)) -> Flush:
+        """Deliver to that port until all is gone, as a process of its own."""
         url = f"https://127.0.0.1:{port}/temps"
         flush = trial.device(self.spool, url, str(ca_file or self.shield.ca_file), self.pair, draw=random.Random(1))
-        self.spool.append([Reading("attic", n, trial.START + n) for n in range(3)])
+        self.spool.append([Reading("attic", n, trial.START + n) for n in numbers])
         deadline = time.monotonic() + 20
         while self.spool.counts().pending:
             again = flush.step()
@@ -143,25 +145,28 @@ def test_a_shield_that_closes_after_each_answer_gets_each_reading(tmp_path: Path
 def test_an_answer_that_is_lost_leaves_no_second_copy(trial_of: Trial, fault: str) -> None:
     trial_of.shield.faults.put("shield", [fault])
     flush = trial_of.drain(trial_of.shield.port)
-    assert trial.stored_keys(trial_of.shield) == [1, 2, 3]
+    assert trial.stored_keys(trial_of.shield) == [1, 2, 3, 4]
     assert (flush.delivered.ambiguous, flush.delivered.found) == (1, 1 if fault == "lost*1" else 0)
 
 
 def test_a_portal_and_a_redirect_acknowledge_nothing(trial_of: Trial) -> None:
     trial_of.shield.faults.put("shield", ["portal*2", "302*2"])
     flush = trial_of.drain(trial_of.shield.port)
-    assert trial.stored_keys(trial_of.shield) == [1, 2, 3]
+    assert trial.stored_keys(trial_of.shield) == [1, 2, 3, 4]
     assert (flush.delivered.posted, flush.delivered.acknowledged) == (7, 3)
 
 
 @pytest.mark.parametrize("kind", ["half-open", "stall", "reset", "close"])
-def test_a_shield_that_dies_in_the_middle_of_its_answer_is_asked_when_it_is_back(trial_of: Trial, kind: str) -> None:
-    _, down = exchange(trial_of.shield, trial_of.pair)
+def test_a_shield_that_dies_in_the_middle_of_its_answer_is_asked_when_it_is_back(
+    tmp_path: Path, trial_of: Trial, kind: str
+) -> None:
+    with Shield(Setup(tmp_path / "another")) as another:  # what else it had would be somebody else's
+        _, down = exchange(another, trial.device_pair(tmp_path / "another"))
     faults = iter([Fault(kind, "down", down - 30)])
     with proxied(trial_of.shield.port, lambda: next(faults, None)) as proxy:
         flush = trial_of.drain(proxy.port)
     assert proxy.happened == 1
-    assert trial.stored_keys(trial_of.shield) == [0, 1, 2, 3]
+    assert trial.stored_keys(trial_of.shield) == [1, 2, 3, 4]
     assert (flush.delivered.ambiguous, flush.delivered.found) == (1, 1)
 
 
