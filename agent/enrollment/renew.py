@@ -15,7 +15,7 @@ from agent import pem
 from agent.certificate import Certificate
 from agent.enrollment.asking import Patience, ask, kept, request_for
 from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
-from agent.enrollment.standing import better, current, go_to, recovered
+from agent.enrollment.standing import accepted_instead, current, put_in_force, recovered
 from agent.enrollment.taking import settle, take
 from agent.errors import ENROLL, AgentError, IdentityError, Refused
 from agent.identity import Identity, IdentityState
@@ -63,8 +63,8 @@ def renew(
         if found.pair is None or found.certificate is None:
             raise IdentityError(found.detail, hint=found.fix)
         report.state, report.certificate = "enrolled", found.certificate
-        if held and not force and (other := better(wish, store, found, probe, now=patience.now())) is not None:
-            go_to(other, wish, store, now=patience.now(), report=report)
+        if held and not force and (other := accepted_instead(wish, store, found, probe, now=patience.now())):
+            put_in_force(other, wish, store, now=patience.now(), report=report)
             log.warning("identity rolled back", extra={"REASON": f"the shield refuses it and takes {other.name}"})
             return
         if found.state is IdentityState.ACTIVE and not force and patience.now() < found.certificate.renews_after:

@@ -31,7 +31,7 @@ def recovered(wish: Wish, store: IdentityStore, *, now: datetime, report: Report
     if found.state is IdentityState.MISSING or (found.state is IdentityState.BROKEN and ours):
         generation = store.current()
         if generation is None or _of(generation, wish, now=now).pair is None:
-            generation = next(iter(_good(wish, store, now=now)), None)
+            generation = next(iter(_good(wish, store.earlier(), now=now)), None)
         if generation is not None:
             store.check_places(wish.cert_file, wish.key_file)
             if generation != store.current():
@@ -44,7 +44,7 @@ def recovered(wish: Wish, store: IdentityStore, *, now: datetime, report: Report
             found = current(wish, now=now)
     if found.certificate is not None and certificate_in(store.request.part("certificate.pem")) == found.certificate:
         store.request.forget()  # cut off between the switch and this: that request is done
-    if found.pair is not None and found.moved and ours:
+    if found.pair is not None and found.moved and store.leads_here(wish.cert_file):
         log.warning("board or card changed, identity bound anew", extra={"CHANGED": found.moved})
         report.done("board", f"another {found.moved} than before: bound to this one")
         _bind_anew(wish, store, found.pair)
@@ -65,15 +65,15 @@ def roll_back(wish: Wish, store: IdentityStore, *, now: datetime, report: Report
     """
     with store.lock():
         store.check_places(wish.cert_file, wish.key_file)
-        earlier = _good(wish, store, now=now)
+        earlier = _good(wish, store.earlier(), now=now)
         taken = next((each for each in earlier if probe(_pair(each)) is not Seen.REFUSED), None)
         if taken is None:
             why = "that the shield takes" if earlier else "that is valid here"
             raise IdentityError(f"{store.directory} holds no earlier pair {why}", hint=f"{ENROLL} --force")
-        go_to(taken, wish, store, now=now, report=report)
+        put_in_force(taken, wish, store, now=now, report=report)
 
 
-def go_to(generation: Path, wish: Wish, store: IdentityStore, *, now: datetime, report: Report) -> None:
+def put_in_force(generation: Path, wish: Wish, store: IdentityStore, *, now: datetime, report: Report) -> None:
     """Make that pair the one in force."""
     store.switch(generation)
     store.place(wish.cert_file, wish.key_file)
@@ -81,12 +81,12 @@ def go_to(generation: Path, wish: Wish, store: IdentityStore, *, now: datetime, 
     report.done("rollback", f"{generation.name} is in force")
 
 
-def better(wish: Wish, store: IdentityStore, found: Identity, probe: Probe, *, now: datetime) -> Path | None:
+def accepted_instead(wish: Wish, store: IdentityStore, found: Identity, probe: Probe, *, now: datetime) -> Path | None:
     """A pair that the shield accepts while it refuses the one in force: one before, or one that was gone back from."""
     if found.pair is None or not store.leads_here(wish.cert_file):
         return None
-    force = store.current()
-    others = _good(wish, store, now=now, among=[each for each in reversed(store.generations()) if each != force])
+    others = [each for each in reversed(store.generations()) if each != store.current()]
+    others = _good(wish, others, now=now)
     if not others or probe(found.pair) is not Seen.REFUSED:
         return None
     return next((each for each in others if probe(_pair(each)) is Seen.ACCEPTED), None)
@@ -113,10 +113,9 @@ def meta_of(certificate: bytes, issued: bytes | None) -> dict[str, object]:
     }
 
 
-def _good(wish: Wish, store: IdentityStore, *, now: datetime, among: list[Path] | None = None) -> list[Path]:
-    """The generations that are valid on this board, of those before the one in force unless told otherwise."""
-    some = store.earlier() if among is None else among
-    return [each for each in some if _of(each, wish, now=now).state is IdentityState.ACTIVE]
+def _good(wish: Wish, generations: list[Path], *, now: datetime) -> list[Path]:
+    """Those that are valid on this board."""
+    return [each for each in generations if _of(each, wish, now=now).state is IdentityState.ACTIVE]
 
 
 def _of(generation: Path, wish: Wish, *, now: datetime) -> Identity:
