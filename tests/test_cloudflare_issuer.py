@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from world.identities import authority
+from world.odd_requests import ODD_CERTIFICATE, ODD_REQUEST
 from world.server import Server, Step, answer, close, serving
 
 from agent import pem
@@ -218,7 +219,12 @@ def test_an_issuer_without_a_list_finds_nothing(tmp_path: Path, step: Step, foun
         asked.close()
 
 
-@pytest.mark.parametrize("junk", [7, {}, {"certificate": "x"}, {"certificate": "x", "csr": 4}, {"csr": "x"}])
+ODD = {"certificate": ODD_CERTIFICATE.decode(), "csr": ODD_REQUEST.decode()}
+
+
+@pytest.mark.parametrize(
+    "junk", [7, {}, {"certificate": "x"}, {"certificate": "x", "csr": 4}, {"csr": "x"}, {**ODD, "csr": "\ud800"}, ODD]
+)
 def test_a_list_with_strange_entries_is_read_past_them(tmp_path: Path, junk: object) -> None:
     mine = {"id": "mine", "certificate": "PEM", "csr": REQUEST.decode().replace("\n", "\r\n")}
     with serving(tmp_path, answer(200, json.dumps({"result": [junk, mine]}).encode())) as server:

@@ -8,6 +8,7 @@ import pytest
 from world.enrollee import Api, Enrollee
 from world.est import est_server
 from world.identities import authority
+from world.odd_requests import ODD_CERTIFICATE
 from world.users import as_nobody, let_in
 
 
@@ -39,6 +40,16 @@ def test_a_rehearsal_by_somebody_who_may_not_look_says_to_be_root(device: Enroll
         with as_nobody():
             done = device("enroll", "--dry-run")
     assert (done.code, "run as root" in done.said) == (73, True)
+
+
+def test_a_certificate_that_nobody_can_read_is_unusable_each_time_and_never_in_force(device: Enrollee) -> None:
+    api = Api(sign=lambda _: ODD_CERTIFICATE)
+    with device.asking(api):
+        for _ in range(2):
+            done = device("enroll")
+            assert (done.code, "cannot be read" in done.said) == (65, True), done.said
+        api.sign = authority().sign
+        assert device("enroll").code == 0
 
 
 def test_a_certificate_of_another_issuer_than_the_configured_one_is_not_said_to_renew(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from world.identities import authority
+from world.odd_requests import ODD_CERTIFICATE, ODD_REQUEST, odd_requests
 
 from agent import pem
 from agent.devshield.authority import Authority
@@ -148,6 +149,34 @@ def test_one_from_the_future_has_a_note_that_the_clock_is_behind(ahead: timedelt
     certificate = authority().sign(REQUEST, not_before=begin, not_after=begin + timedelta(days=9))
     [note] = pem.check_issued(certificate, request_pem=REQUEST, now=NOW)
     assert "clock is behind" in note
+
+
+def test_an_authoritys_own_may_not_be_a_client() -> None:
+    with pytest.raises(UnusableAnswer, match="key usage"):
+        pem.check_usable(authority().certificate_pem, now=NOW)
+
+
+def test_one_of_a_curve_that_nobody_reads_any_more_is_passed_over_or_unusable() -> None:
+    chain = pem.extract_chain(ODD_CERTIFICATE + CERTIFICATE, request_pem=REQUEST)
+    assert chain == CERTIFICATE
+    alone = pem.extract_chain(ODD_CERTIFICATE, request_pem=REQUEST)
+    with pytest.raises(UnusableAnswer, match="cannot be read"):
+        pem.check_issued(alone, request_pem=REQUEST, now=NOW)
+    assert not pem.same_key(REQUEST, ODD_REQUEST)
+    assert not pem.same_key(REQUEST, CERTIFICATE)
+
+
+@pytest.mark.parametrize("name", odd_requests())
+def test_any_request_of_somebody_else_is_not_ours(name: str) -> None:
+    assert not pem.same_key(REQUEST, odd_requests()[name].encode("utf-8", "replace"))
+
+
+def test_a_torn_certificate_beside_ours_is_passed_over() -> None:
+    torn = CERTIFICATE.replace(CERTIFICATE[100:110], b"A" * 10)
+    assert pem.extract_certificate(torn + CERTIFICATE) == CERTIFICATE
+    assert len(pem.possible_chains(torn + CERTIFICATE)) == 1
+    with pytest.raises(UnusableAnswer):
+        pem.extract_certificate(f"{torn.decode()}\ud800")
 
 
 def test_another_subject_is_a_note(tmp_path: Path) -> None:

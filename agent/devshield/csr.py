@@ -6,17 +6,10 @@ cryptography reads lazily: a request that loads may still raise at its key, its 
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 
-UNREADABLE: Final = (
-    ValueError,
-    InternalError,  # of cryptography 38, where OpenSSL reads less than it does
-    KeyError,  # the same one's, for a name whose type is none
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
+from agent.pem import unreadable
+
+UNREADABLE: Final = unreadable()
 
 
 def signable(text: str) -> bool:

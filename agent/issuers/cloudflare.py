@@ -143,7 +143,7 @@ def _is_for(result: Any, request_pem: bytes) -> bool:
         return False
     try:
         return same_key(request_pem, cast("str", result["csr"]).encode())
-    except (KeyError, AttributeError, ValueError):
+    except (KeyError, AttributeError, UnicodeEncodeError):
         return False
 
 

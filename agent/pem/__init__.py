@@ -4,13 +4,15 @@ Bytes in, bytes out: who may read the files and when they are on disk is `identi
 """
 
 from agent.pem.chain import extract_certificate, extract_chain, from_pkcs7, possible_chains
-from agent.pem.issued import check_issued, validity
+from agent.pem.issued import check_issued, check_usable, validity
 from agent.pem.keys import first_key, held_elsewhere, new_key
 from agent.pem.request import belong_together, public_key_sha256, request_der, same_key, signing_request
+from agent.pem.unreadable import unreadable
 
 __all__ = [
     "belong_together",
     "check_issued",
+    "check_usable",
     "extract_certificate",
     "extract_chain",
     "first_key",
@@ -22,5 +24,6 @@ __all__ = [
     "request_der",
     "same_key",
     "signing_request",
+    "unreadable",
     "validity",
 ]

@@ -4,7 +4,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import UnusableAnswer
-from agent.pem.request import public_bytes
+from agent.pem.request import is_of, public_bytes
+from agent.pem.unreadable import unreadable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -34,7 +35,7 @@ def extract_chain(text: str | bytes, *, request_pem: bytes) -> bytes:
 
     wanted = public_bytes(x509.load_pem_x509_csr(request_pem))
     found = _certificates(text)
-    own = next((each for each in found if public_bytes(each) == wanted), found[0])
+    own = next((each for each in found if is_of(each, wanted)), found[0])
     return b"".join(map(_written, _path(own, found)))
 
 
@@ -53,12 +54,11 @@ def from_pkcs7(der: bytes) -> bytes:
 
     Raises UnusableAnswer if it is none or holds none.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs7
 
     try:
         found = pkcs7.load_der_pkcs7_certificates(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except unreadable() as error:
         raise UnusableAnswer(f"the issuer's answer is no PKCS#7 with certificates: {error}") from error
     if not found:
         raise UnusableAnswer("the issuer's answer holds no certificate")
@@ -66,17 +66,26 @@ def from_pkcs7(der: bytes) -> bytes:
 
 
 def _certificates(text: str | bytes) -> "list[x509.Certificate]":
+    """Those that can be read: an odd one above them is no reason to have none."""
     from cryptography import x509
 
-    raw = text.encode() if isinstance(text, str) else text
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     plain = raw.replace(b"\\r", b"").replace(b"\\n", b"\n").replace(b"\r", b"")
     blocks = _CERTIFICATE.findall(plain)[:MOST]
     if not blocks:
         raise UnusableAnswer("the issuer's answer holds no PEM certificate")
-    try:
-        return [x509.load_pem_x509_certificate(block) for block in blocks]
-    except ValueError as error:
-        raise UnusableAnswer(f"the issuer's certificate cannot be read: {error}") from error
+    found, why = [], ""
+    for block in blocks:
+        try:
+            certificate = x509.load_pem_x509_certificate(block)
+            certificate.issuer, certificate.subject  # noqa: B018 - they are read here
+        except unreadable() as error:
+            why = why or str(error)
+        else:
+            found.append(certificate)
+    if not found:
+        raise UnusableAnswer(f"the issuer's certificate cannot be read: {why}")
+    return found
 
 
 def _path(own: "x509.Certificate", found: "list[x509.Certificate]") -> "list[x509.Certificate]":

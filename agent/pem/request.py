@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from agent.errors import UnusableAnswer
 from agent.pem.keys import load_key
+from agent.pem.unreadable import unreadable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -73,6 +75,8 @@ def _names_of(certificate: "x509.Certificate") -> "x509.SubjectAlternativeName |
         return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return None
+    except unreadable() as error:
+        raise UnusableAnswer(f"the names of the certificate in force cannot be read: {error}") from error
 
 
 def public_bytes(keyed: "Keyed") -> bytes:
@@ -89,11 +93,26 @@ def public_sha256(keyed: "Keyed") -> str:
     return hashlib.sha256(public_bytes(keyed)).hexdigest()
 
 
+def is_of(keyed: "Keyed", public: bytes) -> bool:
+    """Whether it is of that key; False too for a kind of key that cannot be read here."""
+    try:
+        return public_bytes(keyed) == public
+    except unreadable():
+        return False
+
+
 def same_key(request_pem: bytes, other_request_pem: bytes) -> bool:
-    """Whether two requests are of one key: texts are never compared, issuers echo them with other line ends."""
+    """Whether two requests are of one key: texts are never compared, issuers echo them with other line ends.
+
+    False too if the other one cannot be read.
+    """
     from cryptography import x509
 
-    return public_bytes(x509.load_pem_x509_csr(request_pem)) == public_bytes(x509.load_pem_x509_csr(other_request_pem))
+    public = public_bytes(x509.load_pem_x509_csr(request_pem))
+    try:
+        return is_of(x509.load_pem_x509_csr(other_request_pem), public)
+    except unreadable():
+        return False
 
 
 def belong_together(key_pem: bytes, request_pem: bytes) -> bool:

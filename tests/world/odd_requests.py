@@ -12,6 +12,24 @@ NAME = "sensor-900.devices.example.com"
 ELLIPTIC = ec.generate_private_key(ec.SECP256R1())
 COMMON = x509.NameAttribute(NameOID.COMMON_NAME, NAME)
 
+# of secp112r1, by `openssl ecparam -name secp112r1 -genkey` and `openssl req`: cryptography loads both, not their key
+ODD_CERTIFICATE = b"""-----BEGIN CERTIFICATE-----
+MIIBJDCB8KADAgECAhRrBQVmbsGdr/Z71crdVczVrnpL/jAKBggqhkjOPQQDAjAO
+MQwwCgYDVQQDDANvZGQwHhcNMjYxMTI5MjE1NzUyWhcNMjYxMjAyMjE1NzUyWjAO
+MQwwCgYDVQQDDANvZGQwMjAQBgcqhkjOPQIBBgUrgQQABgMeAARy6RR9tWOLb5Ld
+2w5C7g/2RDDpV7qykXkQm5IPo1MwUTAdBgNVHQ4EFgQU/JH0J8ScfiJZqb4Avzse
+jZdxoFkwHwYDVR0jBBgwFoAU/JH0J8ScfiJZqb4AvzsejZdxoFkwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgMjADAgAg4K1Fa2M7X8bX+zFZSJJwIONblFtBvB
+9cmrW6TT4/g=
+-----END CERTIFICATE-----
+"""
+ODD_REQUEST = b"""-----BEGIN CERTIFICATE REQUEST-----
+MH0wSQIBADAOMQwwCgYDVQQDDANvZGQwMjAQBgcqhkjOPQIBBgUrgQQABgMeAARy
+6RR9tWOLb5Ld2w5C7g/2RDDpV7qykXkQm5IPoAAwCgYIKoZIzj0EAwIDJAAwIQIO
+Ld5NbBTOh4/OJ11wm4ECDwC8FSvCnKsXXJArQpwxGg==
+-----END CERTIFICATE REQUEST-----
+"""
+
 
 def odd_requests() -> dict[str, str]:
     """PEM, or what is to look like it."""
