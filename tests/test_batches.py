@@ -27,6 +27,12 @@ FULL = Batching(OFFER, size=500, ceiling=500)
         ("500", "gzip;q=0", Offer(500)),
         ("500", "gzip; q=0.000", Offer(500)),
         ("500", "br, x-gzip", Offer(500)),
+        ("4000", None, Offer(4000)),
+        (
+            "999999",
+            "gzip",
+            Offer(4000, gzip=True),
+        ),  # no request holds more, and all that is loaded for it lies in memory
         ("many", "gzip", Offer()),
         ("-1", "gzip", Offer()),
         ("٥", "gzip", Offer()),

@@ -19,14 +19,17 @@ class Offer:
 
 
 NOTHING: Final = Offer()
+MOST: Final = 4000  # shortest items in a request's 256 KiB; as many readings are loaded to choose from
 
 
 def offer(batch: str | None, encodings: str | None) -> Offer:
-    """The offer in the values of `Sensor-Batch` and `Accept-Encoding`; what cannot be read offers nothing."""
+    """The offer in the values of `Sensor-Batch` and `Accept-Encoding`, as far as it can be of use; what cannot be read
+    offers nothing.
+    """
     text = batch.strip() if batch else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= 6):
         return NOTHING
-    return Offer(int(text), any(_takes_gzip(each) for each in (encodings or "").split(",")))
+    return Offer(min(int(text), MOST), any(_takes_gzip(each) for each in (encodings or "").split(",")))
 
 
 def _takes_gzip(element: str) -> bool:
