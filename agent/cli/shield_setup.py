@@ -33,7 +33,7 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
         type=durations.seconds,
         default=60.0,
         metavar="SECONDS",
-        help="for the rule to reach the edge (default 60)",
+        help="for the host to answer and the rule to reach it (default 60)",
     )
     command.add_argument("--no-probe", action="store_true", help="do not ask the host whether it refuses")
     command.add_argument("--dry-run", action="store_true", help="show the difference, change nothing")

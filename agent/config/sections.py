@@ -10,7 +10,7 @@ from agent.record import REQUIRED, dataclass, field
 
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _PATH = matches(r"/[^\0]*", 'an absolute path, as "/var/lib/…"')
-_HTTPS = matches(r"https://[^\s/?#@%]+(/[^\s#]*)?", "an https:// URL without user, fragment or spaces")
+HTTPS = matches(r"https://[^\s/?#@%]+(/[^\s#]*)?", "an https:// URL without user, fragment or spaces")
 _WORDS = matches(r"[^\x00-\x1f\x7f]{0,64}", "at most 64 printable characters")
 NAME = matches(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?)?", "1 to 64 letters, digits, dots and hyphens")
 
@@ -34,7 +34,7 @@ class DeviceConfig:
 class UplinkConfig:
     """`timeout_seconds` is one deadline for the whole request, from connecting to the last byte of the answer."""
 
-    url: str = key(REQUIRED, _HTTPS, host_and_port)
+    url: str = key(REQUIRED, HTTPS, host_and_port)
     ca_file: str = key(CA_FILE, _PATH)
     timeout_seconds: float = key(20.0, between(0.1, 600))
     min_interval_seconds: float = key(1.05, between(0, 3600))  # Workers KV takes one write a second per key
@@ -80,7 +80,7 @@ class EnrollConfig:
     """
 
     issuer: str = key("cloudflare", one_of("cloudflare", "est", "cfssl", "manual"))
-    url: str = key("https://api.cloudflare.com/client/v4", _HTTPS, host_and_port)
+    url: str = key("https://api.cloudflare.com/client/v4", HTTPS, host_and_port)
     zone_id: str = key("", matches(r"[0-9A-Za-z_-]{0,64}", "a zone id, or empty for a registration authority"))
     renew_url: str = key("", matches(r"(https://[^\s/?#@%]+(/[^\s#]*)?)?", "an https:// URL, or empty"), host_and_port)
     profile: str = key("", matches(r"[0-9A-Za-z_.-]{0,64}", "the name of a profile of cfssl's, or empty"))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import requests
 
+from agent.config.sections import HTTPS
 from agent.errors import AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 
 TIMEOUT: Final = (10.0, 60.0)  # seconds to connect, and between two bytes: the API is serialised per zone
@@ -20,9 +21,15 @@ class NotThere(ConfigError):
 
 
 class ZoneClient:
-    """Calls below `{url}/zones/{zone_id}`. For any thread: each call has a connection of its own."""
+    """Calls below `{url}/zones/{zone_id}`. For any thread: each call has a connection of its own.
+
+    Raises ConfigError for a URL that would not keep the token secret.
+    """
 
     def __init__(self, *, url: str, zone_id: str, token: str, ca_file: str = "") -> None:
+        if wrong := HTTPS(url):
+            seen = f" (got {url!r})" if "@" not in url else ""  # there may be a password before it
+            raise ConfigError(f"the zone's API: {wrong}{seen}", hint="as https://api.cloudflare.com/client/v4")
         self.zone_id: Final = zone_id
         self._zone = f"{url.rstrip('/')}/zones/{zone_id}"
         self._token = token

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from agent.devshield.zone_client import NotThere, ZoneClient
-from agent.errors import AgentError
+from agent.errors import AgentError, UnusableAnswer
 
 HOSTS: Final = "/certificate_authorities/hostname_associations"
 PHASE: Final = "http_request_firewall_custom"
@@ -63,12 +63,29 @@ def plan(host: str, hosts: list[str], ruleset: dict[str, Any] | None) -> Plan:
 
 def look(client: ZoneClient, host: str) -> Plan:
     """The plan for the zone as it is now. Raises AgentError."""
-    hosts = client.call("GET", HOSTS)["hostnames"] or []
+    found = client.call("GET", HOSTS)
+    hosts = (found["hostnames"] or []) if isinstance(found, dict) and "hostnames" in found else None
+    if not isinstance(hosts, list) or not all(isinstance(each, str) for each in hosts):
+        raise _unusable(HOSTS, "list of host names")
     try:
-        ruleset: Rule | None = client.call("GET", ENTRY)
+        ruleset = client.call("GET", ENTRY)
     except NotThere:
-        ruleset = None
+        return plan(host, hosts, None)
+    rules = (ruleset.get("rules") or []) if isinstance(ruleset, dict) else None
+    if not isinstance(rules, list) or not all(_has_id(each) for each in (ruleset, *rules)):
+        raise _unusable(ENTRY, "ruleset whose rules have an id")
     return plan(host, hosts, ruleset)
+
+
+def _has_id(there: object) -> bool:
+    return isinstance(there, dict) and isinstance(there.get("id"), str)
+
+
+def _unusable(path: str, wanted_there: str) -> UnusableAnswer:
+    return UnusableAnswer(
+        f"GET {path}: no {wanted_there} in the answer",
+        hint="is --api the zone's? then run shield setup again",
+    )
 
 
 def put_in_force(client: ZoneClient, wish: Plan) -> None:

@@ -1,19 +1,22 @@
 """`shield setup` against the zone's API of a development shield: what it changes, what it leaves, what it notices."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.devshield.authority import Authority
 from agent.devshield.certificates_api import ZONE_ID
-from agent.devshield.shield import Shield
+from agent.devshield.shield import Setup, Shield
 from agent.devshield.zone_client import ZoneClient
 from agent.devshield.zone_probe import refused
 from agent.devshield.zone_setup import ENTRY, HOSTS, PHASE, look, plan, put_in_force, wanted
-from agent.errors import ConfigError, Refused, TryLater
+from agent.errors import ConfigError, Refused, TryLater, UnusableAnswer
 
 HOST = "shield.example.com"
 OTHERS: list[dict[str, Any]] = [
@@ -171,6 +174,84 @@ def test_probe_waits_until_the_rule_has_reached_the_edge(shield: Shield) -> None
     says = refused(shield.url, ca_file=str(shield.ca_file), seconds=60, wait=waited.append)
 
     assert (says, waited) == ("HTTP 403", [2.0, 2.0])
+
+
+def test_probe_waits_until_a_host_that_was_just_made_answers(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    opened: list[Shield] = []
+
+    def deploy(_: float) -> None:
+        opened.append(Shield(Setup(home, rule="strict", port=port)))
+
+    says = refused(f"https://127.0.0.1:{port}/temps", ca_file=str(home / "ca.pem"), seconds=60, wait=deploy)
+    opened[0].close()
+
+    assert (says, len(opened)) == ("HTTP 403", 1)
+
+
+def test_probe_waits_for_the_certificate_of_a_host_that_was_just_made(shield: Shield, tmp_path: Path) -> None:
+    other, now = Authority.create(tmp_path / "other"), 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    with pytest.raises(ConfigError, match="does not verify"):
+        refused(shield.url, ca_file=str(other.certificate_file), seconds=10, monotonic=lambda: now, wait=wait)
+
+    assert now == 10
+
+
+def test_host_that_does_not_answer_is_told_apart_from_the_zone_that_is_set(shield: Shield, zone: ZoneClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = run(shield, f"--url=https://127.0.0.1:{port}/temps")
+
+    assert done.returncode == 75
+    assert "the zone is set" in done.stderr
+    assert "wrangler deploy" in done.stderr
+    assert not look(zone, HOST).changes
+
+
+class Odd(ZoneClient):
+    """A zone whose API answers a GET with these results."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        super().__init__(url="https://api.example.com", zone_id=ZONE_ID, token="t")
+        self.results = results
+
+    def call(self, method: str, path: str, body: object = None, **_: Any) -> Any:
+        assert (method, body) == ("GET", None)
+        return self.results[path]
+
+
+WITHOUT_RULES = {"id": "1", "rules": []}
+OWN_WITHOUT_ID = {"id": "1", "rules": [{**wanted(HOST), "enabled": False}]}
+
+
+@pytest.mark.parametrize("hosts", [None, {}, [], "x", {"hostnames": "x"}, {"hostnames": [5]}])
+def test_hosts_that_are_no_list_are_an_unusable_answer(hosts: object) -> None:
+    with pytest.raises(UnusableAnswer, match=HOSTS):
+        look(Odd({HOSTS: hosts, ENTRY: WITHOUT_RULES}), HOST)
+
+
+@pytest.mark.parametrize(
+    "ruleset", [None, {}, [], {"id": 5}, {"id": "1", "rules": 5}, {"id": "1", "rules": [5]}, OWN_WITHOUT_ID]
+)
+def test_ruleset_that_is_none_is_an_unusable_answer(ruleset: object) -> None:
+    with pytest.raises(UnusableAnswer, match=ENTRY):
+        look(Odd({HOSTS: {"hostnames": None}, ENTRY: ruleset}), HOST)
+
+
+@pytest.mark.parametrize(
+    "api", ["http://127.0.0.1:1/client/v4", "ftp://api.example.com", "api.example.com", "https://"]
+)
+def test_token_goes_over_https_only(shield: Shield, api: str) -> None:
+    done = run(shield, f"--api={api}")
+
+    assert done.returncode == 78
+    assert "must be an https:// URL" in done.stderr
 
 
 def test_phase_is_the_custom_firewalls() -> None:
