@@ -49,15 +49,13 @@ def test_the_clock_check_was_moved_on_with_the_newest_release() -> None:
 
 
 def test_the_debian_changelog_is_made_of_the_newest_entry_alone() -> None:
-    text = (
-        "# Changelog\n\n## [0.2.0-rc1] - 2026\n\n### Added\n\n- One.\n- Two\n  lines.\n\n## [0.1.0] - 2025\n\n- Old.\n"
-    )
+    text = "# Changelog\n\n## [0.2.0-rc1] - 2026\n\n### Added\n\n- One.\n- Two\n  `a.b` lines. `c`\n  is told\n  elsewhere.\n\n## [0.1.0] - 2025\n\n- Old.\n"
 
     assert debian_changelog(text).splitlines() == [
         "sensor-agent (0.2.0~rc1) unstable; urgency=medium",
         "",
         "  * One.",
-        "  * Two lines.",
+        "  * Two `a.b` lines.",
         "",
         " -- sensor-agent maintainers <maintainers@sensor-agent.example>  Wed, 25 Nov 2026 00:00:00 +0000",
     ]
