@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from world.crash import SWITCH, PowerCut
 from world.enrollee import NAME, Api, Done, Enrollee
 from world.identities import authority
+from world.server import refuses_all_but, serving
 
 from agent import pem
 from agent.certificate import parse
@@ -165,7 +167,8 @@ def test_key_and_certificate_may_come_in_one_file(device: Enrollee) -> None:
         ("own", "damaged", 65, "OpenSSL cannot open the key"),
         ("own", None, 78, "no key for this certificate is known here"),
         ("none", "plain", 65, "no PEM certificate"),
-        ("expired", "plain", 65, "expired on"),
+        ("expired", "plain", 65, "expired already"),
+        ("a server's", "plain", 65, "may not authenticate a client"),
     ],
 )
 def test_what_does_not_belong_together_changes_nothing_and_is_named(
@@ -176,6 +179,7 @@ def test_what_does_not_belong_together_changes_nothing_and_is_named(
         "own": certificate_of(EC_KEY),
         "other": certificate_of(RSA_KEY),
         "none": b"hello",
+        "a server's": authority().sign(request, usage="server"),
         "expired": authority().sign(request, not_before=NOW - timedelta(9), not_after=NOW - timedelta(1)),
     }
     keys = {
@@ -187,6 +191,37 @@ def test_what_does_not_belong_together_changes_nothing_and_is_named(
     done = bring(device, certificates[certificate], keys[key] if key else None)
     assert (done.code, says in done.said) == (code, True), done.said
     assert not device.cert.is_symlink()
+    assert not (device.store / "trial").exists()
+
+
+def test_a_pair_that_works_stays_while_the_one_brought_is_not_yet_valid(device: Enrollee) -> None:
+    request = pem.signing_request(text_of(EC_KEY, serialization.PrivateFormat.PKCS8), name=NAME, subject={})
+    early = authority().sign(request, not_before=NOW + timedelta(10), not_after=NOW + timedelta(20))
+    key = text_of(EC_KEY, serialization.PrivateFormat.PKCS8)
+    assert bring(device, certificate_of(EC_KEY), key).code == 0
+    before = device.cert.read_bytes()
+    done = bring(device, early, key)
+    assert (done.code, "not valid before" in done.said, device.cert.read_bytes()) == (75, True, before), done.said
+    device("identity", "reset", as_json=False)
+    assert bring(device, early, key).code == 0  # nothing is lost by it
+    checks = device("identity", "verify", "--offline").answer["checks"]
+    assert [
+        (each["result"], "later than this clock" in each["saw"]) for each in checks if each["name"] == "validity"
+    ] == [("warn", True)]
+
+
+@pytest.mark.parametrize(("takes_old", "code"), [(True, 75), (False, 0)])
+def test_a_pair_that_the_shield_takes_stays_while_it_refuses_the_one_brought(
+    device: Enrollee, takes_old: bool, code: int
+) -> None:
+    old, new = certificate_of(EC_KEY), certificate_of(RSA_KEY)
+    assert bring(device, old, text_of(EC_KEY, serialization.PrivateFormat.PKCS8)).code == 0
+    taken = {ssl.PEM_cert_to_DER_cert(old.decode())} if takes_old else set()
+    with serving(device.directory, refuses_all_but(taken.__contains__), client_ca=True) as shield:
+        device.configure(issuer="manual", shield=shield.url)
+        done = bring(device, new, text_of(RSA_KEY, serialization.PrivateFormat.PKCS8))
+    assert done.code == code, done.said
+    assert parse(device.cert.read_bytes()) == parse(old if takes_old else new)
     assert not (device.store / "trial").exists()
 
 

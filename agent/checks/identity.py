@@ -16,6 +16,7 @@ from agent.issuers.manual import WAY
 from agent.record import dataclass
 
 NEAR_DAYS: Final = 30
+BEHIND: Final = "timedatectl status # is this clock behind?"
 DENIED: Final = os.strerror(errno.EACCES)
 STAGES: Final = {
     "keyed": "a request is begun and was not sent",
@@ -52,7 +53,7 @@ def identity(
         yield fail("identity", found.detail, found.fix)
     elif says.not_before > now:
         saw = f"{says.name} is valid from {says.not_before:%Y-%m-%d %H:%M} on, later than this clock has it"
-        yield warn("identity", saw, "timedatectl status # is this clock behind?")
+        yield warn("identity", saw, BEHIND)
     else:
         days, life = says.days_left(now), says.not_after - says.not_before
         saw = f"{says.name}, {days} days left, sha256 {says.fingerprint_sha256[:16]}…"

@@ -142,7 +142,8 @@ def import_pair(args: argparse.Namespace) -> int:
     key = _read(args.key, "the key") if args.key else None
     text = _read(args.certificate, "the certificate")
     with telling(report, wanted.name, config, as_json=args.json):
-        enrollment.import_pair(wanted, store(config), text, key, patience=_patience(), report=report)
+        probe = shield_probe(config)
+        enrollment.import_pair(wanted, store(config), text, key, patience=_patience(), report=report, probe=probe)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from agent import identity
 from agent.checks import shield
+from agent.checks.identity import BEHIND
 from agent.cli import parts
 from agent.cli.render import mark, table, write_json
 from agent.config import Config, load
@@ -56,9 +57,13 @@ def _local(found: Identity, config: Config) -> Iterator[Seen]:
     says = found.certificate
     if found.state is IdentityState.ACTIVE and says:
         yield "pair", "ok", f"loads; {says.name}, sha256 {says.fingerprint_sha256[:16]}…", ""
-        due = says.renews_after <= parts.utc_now()
-        left = f"until {says.not_after:%Y-%m-%d}, {says.days_left(parts.utc_now())} days; renewal from {says.renews_after:%Y-%m-%d}"
-        yield "validity", "warn" if due else "ok", left, RENEW if due else ""
+        now = parts.utc_now()
+        left = f"until {says.not_after:%Y-%m-%d}, {says.days_left(now)} days; renewal from {says.renews_after:%Y-%m-%d}"
+        if says.not_before > now:
+            yield "validity", "warn", f"from {says.not_before:%Y-%m-%d %H:%M} on, later than this clock has it", BEHIND
+        else:
+            due = says.renews_after <= now
+            yield "validity", "warn" if due else "ok", left, RENEW if due else ""
     else:
         yield "pair", "fail", found.detail, found.fix
     if found.moved:

@@ -1,16 +1,16 @@
 """A request carried out by hand, and a pair brought in by hand, whatever form it has."""
 
 import ssl
-from datetime import datetime
 from pathlib import Path
 
 from agent import pem
 from agent.certificate import parse
-from agent.enrollment.asking import Patience, request_for
-from agent.enrollment.records import Report, Wish
+from agent.enrollment.asking import SLOW_SECONDS, Patience, request_for
+from agent.enrollment.records import Probe, Report, Wish, unprobed
 from agent.enrollment.standing import current, meta_of
-from agent.errors import IdentityError, UnusableAnswer
-from agent.identity import MISMATCH
+from agent.enrollment.taking import probed
+from agent.errors import IdentityError, TryLater, UnusableAnswer
+from agent.identity import MISMATCH, Identity, IdentityState
 from agent.identity_store import IdentityStore
 
 
@@ -24,26 +24,40 @@ def export_request(wish: Wish, store: IdentityStore, *, report: Report) -> bytes
 
 
 def import_pair(
-    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, patience: Patience, report: Report
+    wish: Wish,
+    store: IdentityStore,
+    text: bytes,
+    key: bytes | None,
+    *,
+    patience: Patience,
+    report: Report,
+    probe: Probe = unprobed,
 ) -> None:
     """Make a certificate that somebody brings the one in force, with its key.
 
     `text` holds it in PEM, its chain in any order, bare or inside of an issuer's JSON. The key is `key`, else the
     one in `text`, else the one of the exported request, else the one in force. A key is never opened: `ssl` says
-    whether the two belong together. Raises UnusableAnswer if none of the certificates is for the key, or it is
-    out of date; IdentityError if there is no key.
+    whether the two belong together. Raises UnusableAnswer if none of the certificates is for the key, or it may
+    not be used; IdentityError if there is no key; TryLater where the pair in force stays, which is better now.
     """
     with store.lock():
         store.check_places(wish.cert_file, wish.key_file)
+        now = patience.now()
+        before = current(wish, now=now)
         chains = pem.possible_chains(text)
-        keys = _keys(wish, store, text, key, now=patience.now())
+        keys = _keys(store, text, key, before)
         if not keys:
             raise IdentityError("no key for this certificate is known here", hint="give --key FILE")
         name, candidate, chain = _matching(store, chains, keys)
+        notes = pem.check_usable(chain, now=now)
         says = parse(chain)
-        if says.not_after <= patience.now():
-            raise UnusableAnswer(f"the certificate expired on {says.not_after:%Y-%m-%d}", hint="have a new one made")
-        report.done("check", f"{says.name}, for {name}; {chain.count(b'BEGIN')} in its chain")
+        if before.state is IdentityState.ACTIVE and (says.not_before - now).total_seconds() > SLOW_SECONDS:
+            raise TryLater(
+                f"{notes[0]}, or it is too early; the pair in force stays", hint="timedatectl # is this clock behind?"
+            )
+        report.done("check", "; ".join([f"{says.name}, for {name}; {chain.count(b'BEGIN')} in its chain", *notes]))
+        with store.trial(certificate=chain, key=candidate) as files:
+            probed(files, before, probe, report)
         generation = store.commit(
             key=candidate,
             certificate=wish.here.line() + chain,
@@ -55,9 +69,7 @@ def import_pair(
         report.done("switch", f"{wish.cert_file} and {wish.key_file} lead to {generation}")
 
 
-def _keys(
-    wish: Wish, store: IdentityStore, text: bytes, key: bytes | None, *, now: datetime
-) -> list[tuple[str, bytes]]:
+def _keys(store: IdentityStore, text: bytes, key: bytes | None, before: Identity) -> list[tuple[str, bytes]]:
     """The keys that it may be for, each with its name for a person; only the given one if one is given."""
     if key is not None:
         given = pem.first_key(key)
@@ -68,9 +80,8 @@ def _keys(
         ("the key beside it", pem.first_key(text)),
         ("the key of the exported request", store.request.part("key.pem")),
     ]
-    pair = current(wish, now=now).pair
-    if pair is not None:
-        found.append(("the key in force", Path(pair[1]).read_bytes()))
+    if before.pair is not None:
+        found.append(("the key in force", Path(before.pair[1]).read_bytes()))
     return [(name, each) for name, each in found if each is not None]
 
 

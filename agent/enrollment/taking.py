@@ -34,7 +34,8 @@ def take(
     for note in notes:
         log.warning("certificate not quite as asked", extra={"NOTE": note})
     report.done("check", "; ".join(notes) or "same key, in date, may authenticate a client")
-    seen = _probed(store, before, probe, report)
+    new = store.request.directory
+    seen = probed((str(new / "certificate.pem"), str(new / "key.pem")), before, probe, report)
     meta = meta_of(certificate, store.request.part("issued.json"))
     generation = store.commit(key=key, certificate=wish.here.line() + certificate, meta=meta)
     store.place(wish.cert_file, wish.key_file)
@@ -62,12 +63,14 @@ def settle(store_meta: dict[str, object], issuer: Issuer | None, pair: tuple[str
         report.done("settle", done)
 
 
-def _probed(store: IdentityStore, before: Identity, probe: Probe, report: Report) -> Seen:
-    """What the shield makes of the pending pair, asked only while there is a valid one that could stay instead."""
+def probed(new: tuple[str, str], before: Identity, probe: Probe, report: Report) -> Seen:
+    """What the shield makes of the new pair, asked only while there is a valid one that could stay instead.
+
+    Raises TryLater when it takes that one and not the new one.
+    """
     if before.state is not IdentityState.ACTIVE or before.pair is None:
         return Seen.UNKNOWN
-    new = store.request.directory
-    seen = probe((str(new / "certificate.pem"), str(new / "key.pem")))
+    seen = probe(new)
     if seen is Seen.REFUSED and probe(before.pair) is Seen.ACCEPTED:
         raise TryLater(
             "the shield does not take the new certificate yet, and takes the one in force, which stays",

@@ -61,9 +61,14 @@ def check_usable(certificate_pem: bytes, *, now: datetime) -> list[str]:
     except unreadable() as error:
         raise _odd(error) from error
     if end <= now:
-        raise UnusableAnswer(f"the certificate has expired already (not after {end:%Y-%m-%dT%H:%M:%SZ})")
+        raise UnusableAnswer(
+            f"the certificate has expired already (not after {end:%Y-%m-%dT%H:%M:%SZ})",
+            hint="timedatectl # if this clock is right, have another one made",
+        )
     if not client:
-        raise UnusableAnswer("the certificate may not authenticate a client (by its key usage)")
+        raise UnusableAnswer(
+            "the certificate may not authenticate a client (by its key usage)", hint="have one made with clientAuth"
+        )
     return [f"not valid before {begin:%Y-%m-%dT%H:%M:%SZ}: this clock is behind the issuer's"] * (begin > now)
 
 
