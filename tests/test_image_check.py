@@ -7,6 +7,7 @@ import pytest
 from world.boards import put_board
 from world.enrollee import Api, Enrollee, own_log
 from world.images import check, clean_image, linked, put
+from world.users import as_nobody
 
 from agent.cli import main
 from agent.image import inside
@@ -61,6 +62,13 @@ def test_what_would_make_two_devices_one_is_named_and_reset_removes_it(
     assert main(["--root", str(tree), "identity", "reset", "--image"]) == 0
     capsys.readouterr()
     assert check(tree, capsys)[0] == 0
+
+
+@pytest.mark.parametrize("root", [[], ["--root=/"], ["--root=/etc/.."]])
+def test_the_system_that_runs_is_no_image(root: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with as_nobody():  # who could do no harm here
+        assert main(["identity", "reset", "--image", *root]) == 2
+    assert "--root DIR identity reset --image" in capsys.readouterr().err
 
 
 def test_a_machine_id_is_named_and_left_empty(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

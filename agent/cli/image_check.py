@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent import image
 from agent.cli.render import write_json
-from agent.errors import ConfigError
+from agent.errors import ConfigError, UsageError
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -42,5 +42,10 @@ def image_check(args: argparse.Namespace) -> int:
 
 
 def clean(root: Path, config_file: Path) -> Iterator[str]:
-    """Remove what `image-check` would name; gives each path."""
+    """Remove what `image-check` would name; gives each path. Raises UsageError for the running system itself."""
+    if root.resolve() == Path("/"):
+        raise UsageError(
+            "--image is for an image that does not run: here it would remove this device's readings, key and ids",
+            hint="sudo sensor-agent --root DIR identity reset --image # DIR: where the image is mounted",
+        )
     return image.clean(root, image.places(root, str(config_file)))
