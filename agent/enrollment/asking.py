@@ -5,53 +5,22 @@ the same key, and looked for in the issuer's list before it is asked for.
 """
 
 import json
-import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Event
-from typing import Final, TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-from tenacity.wait import wait_base
+from typing import Final
 
 from agent import BUILD_EPOCH, pem
 from agent.binding import Board, Match, bound_to, compare
+from agent.enrollment.patience import Patience, patiently
 from agent.enrollment.records import Report, Wish
 from agent.enrollment.standing import certificate_in
 from agent.errors import TryLater, UnusableAnswer
 from agent.identity_store import IdentityStore
 from agent.issuers import Issued, Issuer
-from agent.record import dataclass
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 # held while the issuer is asked, and given back by writing `issued.json`: a disk that fills up meanwhile loses no answer
 ROOM_FOR: Final = "issued.json.new"
 ROOM_BYTES: Final = 65_536  # a chain of twenty certificates
 SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
-
-
-def quietly(event: Event, seconds: float, _: str) -> None:
-    """Wait for so long, or until the event, and tell nobody why."""
-    event.wait(seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """For how long to try again, and what ends it early. `wait` is given what ends it, the seconds, and the reason."""
-
-    now: Callable[[], datetime]
-    wait_seconds: float = 0.0
-    stop: Event | None = None
-    wait: Callable[[Event, float, str], None] = quietly
 
 
 def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes | None = None) -> tuple[bytes, bytes]:
@@ -90,7 +59,7 @@ def kept(store: IdentityStore, request: bytes, *, patience: Patience) -> bytes |
     """The certificate that an earlier try was cut off with, if it is still of use; waits for a clock behind it."""
     if _held(store, request, now=patience.now()) is None:
         return None
-    _patiently(lambda: check_clock(store, now=patience.now()), patience)
+    patiently(lambda: check_clock(store, now=patience.now()), patience)
     return _held(store, request, now=patience.now())
 
 
@@ -125,36 +94,7 @@ def ask(
             check_clock(store, now=patience.now())  # also by what this one says
         return certificate
 
-    return _patiently(once, patience)
-
-
-def _patiently(once: Callable[[], T], patience: Patience) -> T:
-    """What it gives, tried again after each TryLater for as long as there is patience."""
-    event = patience.stop or Event()
-    told: set[str] = set()
-    reason = ""
-
-    def unless_stopped() -> T:
-        if event.is_set():
-            raise TryLater("stopped before the issuer was ready")
-        return once()
-
-    def tell(state: RetryCallState) -> None:
-        nonlocal reason
-        reason = str(state.outcome.exception()) if state.outcome else ""
-        if reason not in told:
-            told.add(reason)
-            log.info("enrollment waits", extra={"REASON": reason})
-
-    retrying = Retrying(
-        retry=retry_if_exception_type(TryLater),
-        stop=stop_after_delay(patience.wait_seconds) | stop_when_event_set(event),
-        wait=_Wait(patience.wait_seconds),
-        sleep=lambda seconds: patience.wait(event, seconds, reason),
-        before_sleep=tell,
-        reraise=True,
-    )
-    return retrying(unless_stopped)
+    return patiently(once, patience)
 
 
 def check_clock(store: IdentityStore, *, now: datetime) -> None:
@@ -189,17 +129,3 @@ def _is_usable(certificate_text: bytes | str, request: bytes, *, now: datetime) 
     except UnusableAnswer:
         return False
     return True
-
-
-class _Wait(wait_base):
-    """Full jitter up to a minute, or what the issuer asked for; never beyond the time there is."""
-
-    def __init__(self, total: float) -> None:
-        self._total = total
-        self._jitter = wait_random_exponential(multiplier=1, max=60)
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = error.after if isinstance(error, TryLater) else 0.0
-        left = self._total - (retry_state.seconds_since_start or 0.0)
-        return max(min(asked + self._jitter(retry_state), left), 0.0)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 from agent import pem
-from agent.enrollment.asking import Patience, ask, check_clock, kept, request_for
+from agent.enrollment.asking import ask, check_clock, kept, request_for
+from agent.enrollment.patience import Patience
 from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
 from agent.enrollment.standing import current, recovered
 from agent.enrollment.taking import settle, take

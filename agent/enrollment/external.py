@@ -5,7 +5,8 @@ from pathlib import Path
 
 from agent import pem
 from agent.certificate import parse
-from agent.enrollment.asking import SLOW_SECONDS, Patience, request_for
+from agent.enrollment.asking import SLOW_SECONDS, request_for
+from agent.enrollment.patience import Patience
 from agent.enrollment.records import Probe, Report, Wish, unprobed
 from agent.enrollment.standing import current, meta_of
 from agent.enrollment.taking import probed

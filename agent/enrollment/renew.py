@@ -13,7 +13,8 @@ from pathlib import Path
 
 from agent import pem
 from agent.certificate import Certificate
-from agent.enrollment.asking import Patience, ask, kept, request_for
+from agent.enrollment.asking import ask, kept, request_for
+from agent.enrollment.patience import Patience
 from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
 from agent.enrollment.standing import accepted_instead, current, put_in_force, recovered
 from agent.enrollment.taking import settle, take

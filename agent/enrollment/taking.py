@@ -4,7 +4,7 @@ import logging
 
 from agent import pem
 from agent.certificate import parse
-from agent.enrollment.asking import Patience
+from agent.enrollment.patience import Patience
 from agent.enrollment.records import Probe, Report, Seen, Wish
 from agent.enrollment.standing import current, meta_of
 from agent.errors import AgentError, TryLater

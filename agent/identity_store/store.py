@@ -110,12 +110,7 @@ class IdentityStore:
 
     def meta(self) -> dict[str, Any]:
         """What was noted of the pair in force; empty if nothing can be read."""
-        current = self.current()
-        try:
-            found = json.loads((current / "meta.json").read_bytes()) if current else {}
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _object(self.directory / "current" / "meta.json")
 
     @contextmanager
     def trial(self, *, certificate: bytes, key: bytes) -> Iterator[tuple[str, str]]:
@@ -132,11 +127,7 @@ class IdentityStore:
 
     def told(self) -> dict[str, Any]:
         """What `tell` kept; empty at first."""
-        try:
-            found = json.loads((self.directory / "told.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _object(self.directory / "told.json")
 
     def tell(self, told: Mapping[str, object]) -> None:
         """Keep which warnings were given, so that none is given twice."""
@@ -203,3 +194,12 @@ class IdentityStore:
     def leads_here(self, place: Path) -> bool:
         """Whether the name is a link into this store."""
         return place.is_symlink() and place.readlink().is_relative_to(self.directory)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """What the file holds as JSON; empty if that cannot be read or is no object."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
