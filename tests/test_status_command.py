@@ -23,6 +23,7 @@ from agent.cli.status_seen import seen
 from agent.status_file import StatusFile
 
 AGENT = [sys.executable, "-m", "agent"]
+WATCHED = ["env", "--default-signal=INT", *AGENT]  # what a shell starts in the background leaves Ctrl-C out, by heritage
 
 
 def fresh(**changed: Any) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Terminal:
 def terminal(root: Path, *arguments: str, term: str = "xterm") -> Iterator[Terminal]:
     far, near = pty.openpty()
     process = subprocess.Popen(
-        [*AGENT, f"--root={root}", "status", *arguments], stdin=near, stdout=near, stderr=near,
+        [*WATCHED, f"--root={root}", "status", *arguments], stdin=near, stdout=near, stderr=near,
         env=os.environ | {"TERM": term, "PYTHONIOENCODING": "utf-8"}, start_new_session=True,
     )  # fmt: skip
     os.close(near)
@@ -155,7 +156,7 @@ def test_watch_without_a_terminal_gives_a_text_for_each_change(tmp_path: Path) -
     file = StatusFile(tmp_path)
     file.write(fresh())
     process = subprocess.Popen(
-        [*AGENT, f"--root={tmp_path}", "status", "--watch", "--json"], stdout=subprocess.PIPE, text=True
+        [*WATCHED, f"--root={tmp_path}", "status", "--watch", "--json"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
