@@ -23,7 +23,8 @@ from agent.cli.status_seen import seen
 from agent.status_file import StatusFile
 
 AGENT = [sys.executable, "-m", "agent"]
-WATCHED = ["env", "--default-signal=INT", *AGENT]  # what a shell starts in the background leaves Ctrl-C out, by heritage
+# what a shell starts in the background does not heed Ctrl-C, nor do its children
+WATCHED = ["env", "--default-signal=INT", *AGENT]
 
 
 def fresh(**changed: Any) -> dict[str, Any]:
