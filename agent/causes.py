@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from agent.printable import printable
+
 _SOURCE: Final = re.compile(r"(^| \(?)_ssl\.c:[0-9]+(: |\))")  # where in Python's C code an error was made
 
 
@@ -23,5 +25,5 @@ def plain(error: BaseException) -> str:
     for cause in causes(error):
         # RequestException is an OSError too, but without an errno of its own
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{type(cause).__name__}: {_SOURCE.sub('', cause.strerror)}"
-    return f"{type(error).__name__}: {error}"[:200]
+            return printable(f"{type(cause).__name__}: {_SOURCE.sub('', cause.strerror)}", 200)
+    return printable(f"{type(error).__name__}: {error}", 200)

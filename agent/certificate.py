@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from agent.printable import printable
 from agent.record import dataclass
 
 EARLIER: Final = 1 / 20  # of the life: by up to so much a renewal comes before two thirds of it
+NAME_LETTERS: Final = 255  # X.520 has 64, a DNS name 253
 COMMON_NAME: Final = bytes.fromhex("550403")  # OID 2.5.4.3, X.520
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x17, 0x18, 0xA0
@@ -96,5 +98,5 @@ def _common_name(subject: bytes) -> str:
         for _, attribute in _elements(relative):
             (_, oid), (kind, value) = _elements(attribute)
             if oid == COMMON_NAME:
-                return value.decode(_ENCODINGS.get(kind, "utf-8"), "replace")
+                return printable(value.decode(_ENCODINGS.get(kind, "utf-8"), "replace"), NAME_LETTERS)
     return ""

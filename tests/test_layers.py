@@ -18,7 +18,7 @@ AGENT: Final = Path(__file__).parent.parent / "agent"
 
 # lowest first; a unit is a module, or a package inside of which siblings may import each other
 LAYERS: Final[tuple[tuple[str, ...], ...]] = (
-    ("record",),
+    ("record", "printable"),
     ("errors", "events", "reading", "causes", "certificate"),
     (
         *("schedule", "backlog", "binding", "delivery", "ledger", "pem", "pkcs12", "quality", "renewal", "sensors"),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agent.delivery.answer import Answer, Verdict, judge
 from agent.delivery.offer import NOTHING, Offer
+from agent.printable import printable
 from agent.record import dataclass, replace
 
 BODY_BYTES: Final = 256 << 10  # before compression; a quarter of what the shield must take
@@ -111,6 +112,5 @@ def spoken_for(found: Sequence[Answer]) -> Answer:
 
 def _answer(result: dict[str, Any], accept: tuple[int, ...]) -> Answer:
     status = result["status"]
-    words = " ".join(str(result.get("error") or "").split())
-    words = "".join(letter if letter.isprintable() else "?" for letter in words)[:120]
+    words = printable(result.get("error") or "", 120)
     return Answer(judge(status, accept=accept), status, detail=f"HTTP {status}" + (f": {words}" if words else ""))

@@ -14,6 +14,7 @@ from tenacity import (
     stop_when_event_set,
     wait_random_exponential,
 )
+from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from agent.errors import TryLater
@@ -57,10 +58,11 @@ def patiently(once: Callable[[], T], patience: Patience) -> T:
             told.add(reason)
             log.info("enrollment waits", extra={"REASON": reason})
 
+    total = patience.wait_seconds
     retrying = Retrying(
         retry=retry_if_exception_type(TryLater),
-        stop=stop_after_delay(patience.wait_seconds) | stop_when_event_set(event),
-        wait=_Wait(patience.wait_seconds),
+        stop=stop_after_delay(total) | stop_when_event_set(event) | _InVain(total),
+        wait=_Wait(total),
         sleep=lambda seconds: patience.wait(event, seconds, reason),
         before_sleep=tell,
         reraise=True,
@@ -76,7 +78,23 @@ class _Wait(wait_base):
         self._jitter = wait_random_exponential(multiplier=1, max=60)
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = error.after if isinstance(error, TryLater) else 0.0
-        left = self._total - (retry_state.seconds_since_start or 0.0)
-        return max(min(asked + self._jitter(retry_state), left), 0.0)
+        return max(min(_asked(retry_state) + self._jitter(retry_state), _left(retry_state, self._total)), 0.0)
+
+
+class _InVain(stop_base):
+    """The issuer asks for more time than there is."""
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return _asked(retry_state) > _left(retry_state, self._total)
+
+
+def _left(retry_state: RetryCallState, total: float) -> float:
+    return total - (retry_state.seconds_since_start or 0.0)
+
+
+def _asked(retry_state: RetryCallState) -> float:
+    error = retry_state.outcome.exception() if retry_state.outcome else None
+    return error.after if isinstance(error, TryLater) else 0.0

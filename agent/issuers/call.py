@@ -4,16 +4,27 @@ The environment's CA and proxy variables and .netrc are never read, and a redire
 turn the POST into a GET, or take the token elsewhere.
 """
 
+import errno
+import json
 import ssl
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
 import requests
+import urllib3
 
 from agent.causes import causes, plain
 from agent.delivery import retry_after
-from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater
+from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater, UnusableAnswer
+from agent.printable import printable
+from agent.record import dataclass
 
 TIMEOUT: Final = (10.0, 60.0)  # seconds to connect, and between two bytes: an API may be serialised per zone
+WHOLE_SECONDS: Final = 120.0  # from the question to the answer's last byte
+MOST: Final = 1 << 20  # bytes of an answer; a page of fifty certificates is a tenth of it
+SAID: Final = 300  # letters of it that a person is shown
 BLOCKED_SECONDS: Final = 300.0  # Cloudflare refuses every call for so long once the limit was passed
 NOT_YET_VALID, EXPIRED = 9, 10  # X509_V_ERR_*, openssl/x509_vfy.h
 # alerts of TLS 1.2 and 1.3 by which a server turns a client certificate down
@@ -21,35 +32,61 @@ TURNED_DOWN: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUP
                       "ALERT_UNKNOWN_CA", "ALERT_ACCESS_DENIED", "CERTIFICATE_REQUIRED")  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, all of it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def kind(self) -> str:
+        """What it calls its content, printable."""
+        return printable(self.headers.get("Content-Type", "no type"), 80)
+
+    def json(self) -> Any:
+        """Raises ValueError, or RecursionError."""
+        return json.loads(self.content)
+
+
 class Caller:
     """Calls with one credential: an Authorization header, or a client certificate (certificate file, key file)."""
 
     def __init__(
-        self, *, ca_file: str, proxy: str = "", authorization: str = "", pair: tuple[str, str] | None = None
+        self,
+        *,
+        ca_file: str,
+        proxy: str = "",
+        authorization: str = "",
+        pair: tuple[str, str] | None = None,
+        seconds: float = WHOLE_SECONDS,
     ) -> None:
         self.ca_file: Final = ca_file
         self.proxy: Final = proxy
         self.pair: Final = pair
+        self._seconds: Final = seconds
         self._session = requests.Session()
         self._session.trust_env = False  # else .netrc replaces the token and REQUESTS_CA_BUNDLE the CA
         self._session.verify = ca_file
         if pair is not None:
             self._session.cert = pair
+        self._session.headers["Accept-Encoding"] = "identity"  # a megabyte may unpack to a thousand
         if authorization:
             self._session.headers["Authorization"] = authorization
         if proxy:
             self._session.proxies["https"] = proxy
 
-    def __call__(self, method: str, url: str, **arguments: Any) -> requests.Response:
+    def __call__(self, method: str, url: str, **arguments: Any) -> Reply:
         """The answer, unless it is a redirect or somebody's web page.
 
-        Raises TryLater, ConfigError, or Refused for an alert about the client certificate.
+        Raises TryLater, ConfigError, UnusableAnswer, or Refused for an alert about the client certificate.
         """
         try:
-            answer = self._session.request(method, url, timeout=TIMEOUT, allow_redirects=False, **arguments)
+            answer = self._within(lambda: self._ask(method, url, **arguments))
         except requests.exceptions.SSLError as error:
             raise tls_fault(error, url, shown=self.pair is not None) from error
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise TryLater(
                 f"{url} cannot be reached: {plain(error)}", hint="check network and DNS, then run it again"
             ) from error
@@ -58,12 +95,42 @@ class Caller:
                 f"enroll.url: {url}: HTTP {answer.status_code}, a redirect, which could take the token elsewhere",
                 hint="set enroll.url to where the issuer itself answers",
             )
-        if answer.status_code < 300 and answer.headers.get("Content-Type", "").startswith("text/html"):
+        if answer.status_code < 300 and answer.kind.startswith("text/html"):
             raise TryLater(
                 f"{url}: a web page came instead of the issuer's answer (a captive portal?)",
                 hint="open a web page on this network and sign in, then run it again",
             )
+        if answer.status_code < 300 and len(answer.content) > MOST:
+            raise UnusableAnswer(f"{url}: the issuer's answer is longer than {MOST} bytes", hint="check enroll.url")
         return answer
+
+    def _within(self, ask: Callable[[], Reply]) -> Reply:
+        """In a thread that is left behind when its time is over: requests bounds each byte, and not their number."""
+        answered: Future[Reply] = Future()
+
+        def run() -> None:
+            try:
+                answered.set_result(ask())
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                answered.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            return answered.result(self._seconds)
+        except TimeoutError as error:
+            if answered.done():
+                raise
+            raise TimeoutError(errno.ETIMEDOUT, f"no whole answer within {self._seconds:g} s") from error
+
+    def _ask(self, method: str, url: str, **arguments: Any) -> Reply:
+        """What is beyond MOST bytes stays unread."""
+        answer = self._session.request(method, url, timeout=TIMEOUT, allow_redirects=False, stream=True, **arguments)
+        content = answer.raw.read(MOST + 1, decode_content=False)
+        if len(content) > MOST:
+            answer.close()
+        else:
+            answer.raw.release_conn()
+        return Reply(answer.status_code, answer.headers, content)
 
     def close(self) -> None:
         """Close the connections."""
@@ -80,16 +147,14 @@ def passing(status: int, where: str, *, wait: float | None = None) -> TryLater |
     return None
 
 
-def waiting_seconds(answer: requests.Response, *, otherwise: float = 60.0) -> float:
+def waiting_seconds(answer: Reply) -> float:
     """What Retry-After says, between a second and an hour."""
-    asked = retry_after(answer.headers.get("Retry-After"))
-    return min(max(otherwise if asked is None else asked, 1.0), 3600.0)
+    return min(max(retry_after(answer.headers.get("Retry-After")) or 1.0, 1.0), 3600.0)
 
 
-def words(answer: requests.Response) -> str:
+def words(answer: Reply) -> str:
     """The beginning of an answer's body on one line, made printable."""
-    text = " ".join(answer.content[:400].decode("utf-8", "replace").split())  # not in what it calls its encoding
-    return "".join(letter for letter in text if letter.isprintable())[:120]
+    return printable(answer.content[:400].decode("utf-8", "replace"), 120)  # not in what it calls its encoding
 
 
 def tls_fault(error: requests.exceptions.SSLError, url: str, *, shown: bool) -> AgentError:
@@ -99,7 +164,7 @@ def tls_fault(error: requests.exceptions.SSLError, url: str, *, shown: bool) -> 
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _unverified(cause.verify_code, cause.verify_message, url)
         if type(cause).__name__ == "CertificateError":  # a wrong host name by urllib3 1.26's own check
-            return _unverified(0, str(cause), url)
+            return _unverified(0, printable(cause, 200), url)
     for cause in chain:
         if shown and isinstance(cause, ssl.SSLError) and any(word in (cause.reason or "") for word in TURNED_DOWN):
             return Refused(

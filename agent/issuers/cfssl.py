@@ -11,12 +11,11 @@ import json
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import requests
-
 from agent.delivery import retry_after
 from agent.errors import AgentError, ConfigError, Refused, UnusableAnswer
 from agent.issuers import Issued
-from agent.issuers.call import Caller, passing, words
+from agent.issuers.call import SAID, Caller, Reply, passing, words
+from agent.printable import printable
 
 PATH: Final = "/api/v1/cfssl"
 
@@ -90,7 +89,7 @@ class CfsslIssuer:
         self._caller.close()
 
 
-def _result(answer: requests.Response, url: str) -> Any:
+def _result(answer: Reply, url: str) -> Any:
     """What the envelope holds; it comes as text/plain when it tells of an error."""
     try:
         envelope = answer.json()
@@ -101,11 +100,11 @@ def _result(answer: requests.Response, url: str) -> Any:
     raise _refusal(answer, envelope, url)
 
 
-def _refusal(answer: requests.Response, envelope: Any, url: str) -> AgentError:
+def _refusal(answer: Reply, envelope: Any, url: str) -> AgentError:
     said = words(answer)
     if isinstance(envelope, dict) and isinstance(envelope.get("errors"), list):
         pairs = [each for each in envelope["errors"] if isinstance(each, dict)]
-        said = "; ".join(f"{each.get('code', '')} {str(each.get('message', ''))[:200]}" for each in pairs)
+        said = printable("; ".join(f"{each.get('code', '')} {each.get('message', '')}" for each in pairs), SAID)
     where = f"{url}: HTTP {answer.status_code}: {said or 'no reason given'}"
     passes = passing(answer.status_code, where, wait=retry_after(answer.headers.get("Retry-After")))
     if passes is not None:

@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-import requests
-
 from agent.delivery import retry_after
 from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.issuers import Issued
-from agent.issuers.call import Caller, passing, waiting_seconds, words
+from agent.issuers.call import SAID, Caller, Reply, passing, waiting_seconds, words
 from agent.pem import public_key_sha256, same_key
+from agent.printable import printable
 
+WHOSE: Final = "is enroll.url the API's?"
 LIST_PAGES: Final = 20
 NOT_ALLOWED: Final = 10000
 TOKEN_CODES: Final = {6003, 6111, 9106, 9109, NOT_ALLOWED}  # missing, malformed or unknown token
@@ -76,7 +76,7 @@ class CloudflareIssuer:
             raise (error if about_token else self._with_count(error)) from error
         if not isinstance(result, dict) or not isinstance(result.get("certificate"), str):
             raise UnusableAnswer("the issuer's answer holds no certificate", hint="run it again; the key is kept")
-        return Issued(result["certificate"], str(result.get("id", "")))
+        return _issued(result)
 
     def find(self, request_pem: bytes) -> Issued | None:
         """See Issuer."""
@@ -89,7 +89,7 @@ class CloudflareIssuer:
                 return None
             for result in results:
                 if _is_for(result, request_pem):
-                    return Issued(result["certificate"], str(result.get("id", "")))
+                    return _issued(result)
         return None
 
     def reach(self) -> str:
@@ -120,7 +120,7 @@ class CloudflareIssuer:
         shown = {"status": "active", "page": page, "per_page": 50}
         return self._result(self._caller("GET", self._url, params=shown))
 
-    def _result(self, answer: requests.Response) -> Any:
+    def _result(self, answer: Reply) -> Any:
         if answer.status_code in {200, 201}:
             return _result(answer)
         wait = retry_after(answer.headers.get("Retry-After"))
@@ -132,10 +132,14 @@ class CloudflareIssuer:
             return error
         try:
             answer = self._caller("GET", self._url, params={"status": "active", "page": 1, "per_page": 5})
-            count = answer.json()["result_info"]["total_count"]
-        except (AgentError, ValueError, KeyError, TypeError, RecursionError):
+            count = int(answer.json()["result_info"]["total_count"])
+        except (AgentError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return error
         return Refused(f"{error} (the zone has {count} certificates in force)", hint=error.hint)
+
+
+def _issued(result: dict[str, Any]) -> Issued:
+    return Issued(result["certificate"], printable(result.get("id", ""), 64))
 
 
 def _is_for(result: Any, request_pem: bytes) -> bool:
@@ -150,9 +154,9 @@ def _is_for(result: Any, request_pem: bytes) -> bool:
 def refusal(
     status: int, errors: list[tuple[int, str]], *, url: str, wait: float | None = None, renewal: bool = False
 ) -> AgentError:
-    """The error that an answer other than 200 means; code and message are shown as the issuer sent them."""
-    said = "; ".join(f"{code} {message}" if code else message for code, message in errors) or "no reason given"
-    where = f"{url}: HTTP {status}: {said}"
+    """The error that an answer other than 200 means; code and message are shown as sent, made printable."""
+    said = "; ".join(f"{code} {message}" if code else message for code, message in errors)
+    where = f"{url}: HTTP {status}: {printable(said, SAID) or 'no reason given'}"
     codes = {code for code, _ in errors}
     passes = passing(status, where, wait=wait)
     if passes is not None:
@@ -177,18 +181,17 @@ def refusal(
     return Refused(f"the request was refused: {where}", hint=mended)
 
 
-def _result(answer: requests.Response) -> Any:
+def _result(answer: Reply) -> Any:
     try:
         envelope = answer.json()
     except (ValueError, RecursionError) as error:
-        kind = answer.headers.get("Content-Type", "no type")
-        raise UnusableAnswer(f"the issuer's answer is not JSON ({kind})", hint="is enroll.url the API's?") from error
+        raise UnusableAnswer(f"the issuer's answer is not JSON ({answer.kind})", hint=WHOSE) from error
     if not isinstance(envelope, dict) or "result" not in envelope:
-        raise UnusableAnswer("the issuer's answer has no result", hint="is enroll.url the API's?")
+        raise UnusableAnswer("the issuer's answer has no result", hint=WHOSE)
     return envelope["result"]
 
 
-def _errors(answer: requests.Response) -> list[tuple[int, str]]:
+def _errors(answer: Reply) -> list[tuple[int, str]]:
     """The envelope's (code, message) list; whatever else came, as the one message."""
     if answer.status_code < 300:
         return []

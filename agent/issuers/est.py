@@ -9,12 +9,10 @@ import binascii
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
-
 from agent.delivery import retry_after
 from agent.errors import ENROLL, AgentError, ConfigError, Refused, TryLater, UnusableAnswer
 from agent.issuers import Issued
-from agent.issuers.call import Caller, passing, waiting_seconds, words
+from agent.issuers.call import Caller, Reply, passing, waiting_seconds, words
 from agent.pem import from_pkcs7, public_key_sha256, request_der
 
 WELL_KNOWN: Final = "/.well-known/est"
@@ -81,7 +79,7 @@ class EstIssuer:
         """Close the connections."""
         self._caller.close()
 
-    def _refusal(self, answer: requests.Response, url: str) -> AgentError:
+    def _refusal(self, answer: Reply, url: str) -> AgentError:
         status = answer.status_code
         where = f"{url}: HTTP {status}: {words(answer) or 'no reason given'}"
         passes = passing(status, where, wait=retry_after(answer.headers.get("Retry-After")))
@@ -101,11 +99,12 @@ class EstIssuer:
         )
 
 
-def _certificates(answer: requests.Response) -> bytes:
+def _certificates(answer: Reply) -> bytes:
     """Those of a certs-only answer as PEM."""
     try:
         der = base64.b64decode(b"".join(answer.content.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        kind = answer.headers.get("Content-Type", "no type")
-        raise UnusableAnswer(f"the issuer's answer is not base64 ({kind})", hint="is enroll.url EST's?") from error
+        raise UnusableAnswer(
+            f"the issuer's answer is not base64 ({answer.kind})", hint="is enroll.url EST's?"
+        ) from error
     return from_pkcs7(der)

@@ -7,6 +7,7 @@ from agent.certificate import parse
 from agent.errors import UnusableAnswer
 from agent.pem.request import public_bytes, public_sha256
 from agent.pem.unreadable import unreadable
+from agent.printable import printable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -34,7 +35,7 @@ def check_issued(
             )
         if certificate.subject != request.subject:
             names = certificate.subject.rfc4514_string(), request.subject.rfc4514_string()
-            notes.append(f"issued to {names[0]}, asked as {names[1]}")
+            notes.append(f"issued to {printable(names[0], 200)}, asked as {names[1]}")
     except unreadable() as error:
         raise _odd(error) from error
     notes = check_usable(certificate_pem, now=now) + notes

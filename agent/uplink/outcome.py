@@ -7,6 +7,7 @@ from typing import Final
 
 from agent.causes import causes, plain
 from agent.delivery import Answer, Verdict, judge, offer, retry_after
+from agent.printable import printable
 
 BATCH_STATUS: Final = 207  # Multi-Status: understood, and a result for each item
 # alerts that are about this device's certificate; others (internal error …) are the server's weather
@@ -48,10 +49,9 @@ def fault(error: Exception, *, sent: bool, stale: bool = False) -> Answer:
 
 def describe(status: int, text: bytes, fields: Mapping[str, str]) -> str:
     """The answer in one line for a person: status, Cloudflare's ray id, and the first words, made printable."""
-    ray = fields.get("cf-ray", "")[:40]
+    ray = printable(fields.get("cf-ray", ""), 40)
     said = f"HTTP {status}, CF-Ray {ray}" if ray else f"HTTP {status}"
     if not text:
         return said
-    words = " ".join(text[:2048].decode("utf-8", "replace").split())
-    words = "".join(letter if letter.isprintable() else "?" for letter in words)[:120]
+    words = printable(text[:2048].decode("utf-8", "replace"), 120)
     return f"{said}: {words}" if words else said
