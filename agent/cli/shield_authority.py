@@ -47,7 +47,7 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     run.add_argument("--zone-token-file", default="", metavar="F", help="the zone's token")
     run.add_argument("--api", default="https://api.cloudflare.com/client/v4", metavar="URL", help="where the zone is")
     run.add_argument("--api-ca", default="", metavar="F", help="certificate authorities of --api, if not the system's")
-    run.add_argument("--cert", type=Path, default=None, metavar="F", help="this server's certificate chain")
+    run.add_argument("--cert", type=Path, default=None, metavar="F", help="this server's certificate")
     run.add_argument("--key", type=Path, default=None, metavar="F", help="its key")
     run.add_argument("--json", action="store_true", help="say where it is as one JSON object")
     run.set_defaults(handler=serve)
@@ -67,7 +67,7 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     for name, about, handler in (
         ("approve", "let a waiting device in", approve),
         ("refuse", "turn a waiting device away", refuse),
-        ("revoke", "put a device's certificates out of force", revoke),
+        ("revoke", "put a device's certificates and unused tokens out of force", revoke),
     ):
         action = actions.add_parser(name, help=about, description=f"{about}.", parents=[place])
         action.add_argument(
@@ -78,8 +78,8 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
 
 def serve(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 0 then."""
-    from agent.devshield.registration.ledger import refuse_others
     from agent.devshield.registration.office import RegistrationAuthority, Setup, Zone
+    from agent.devshield.registration.place import refuse_others
     from agent.devshield.registration.policy import Policy
     from agent.errors import ConfigError
 
@@ -144,36 +144,40 @@ def show(args: argparse.Namespace) -> int:
 
 def approve(args: argparse.Namespace) -> int:
     """The device gets its certificate when it asks again."""
-    _ledger(args).decide(args.which, "admitted", among=("waiting",))
+    _ledger(args).decide(args.which, "admitted")
     return 0
 
 
 def refuse(args: argparse.Namespace) -> int:
     """The device gets none."""
-    _ledger(args).decide(args.which, "refused", among=("waiting",))
+    _ledger(args).decide(args.which, "refused")
     return 0
 
 
 def revoke(args: argparse.Namespace) -> int:
     """Off the allow-list at once, then revoked by the signer; run again if the signer was not ready."""
-    from agent.devshield.registration.ledger import refuse_others
     from agent.devshield.registration.office import remembered_signer
-    from agent.devshield.registration.records import IN_FORCE
 
-    refuse_others(args.dir, os.geteuid())
-    signer = remembered_signer(args.dir)
-    for entry in _ledger(args).decide(args.which, "revoked", among=(*IN_FORCE, "revoked"), several=True):
-        if entry.issuer_id:
+    entries, tokens = _ledger(args).revoke(args.which)
+    if tokens:
+        sys.stdout.write(f"withdrawn: {tokens} unused token{'s' if tokens > 1 else ''} for {args.which}\n")
+    signer = remembered_signer(args.dir) if entries else None
+    for entry in entries:
+        if signer and entry.issuer_id:
             signer.revoke(entry.issuer_id)
+        elif signer and (lost := signer.find(entry.key)):  # its answer may have got lost
+            signer.revoke(lost.issuer_id)
         sys.stdout.write(f"revoked: {entry.name} {entry.fingerprint_sha256 or entry.key}\n")
     return 0
 
 
 def _ledger(args: argparse.Namespace, *, writes: bool = True) -> "Ledger":
-    from agent.devshield.registration.ledger import Ledger, refuse_others
+    from agent.devshield.registration.ledger import Ledger
+    from agent.devshield.registration.place import refuse_none, refuse_others
 
     if writes or os.geteuid() != 0:  # root may look
         refuse_others(args.dir, os.geteuid())
+    refuse_none(args.dir)
     return Ledger(args.dir)
 
 

@@ -60,14 +60,14 @@ def _for_token(token: Token, asked: Application, policy: Policy, *, approve: boo
 
 def _for_certificate(old: Entry, asked: Application, *, now: float) -> Entry:
     name, key = asked.applicant.name, asked.applicant.key
+    if old.state not in {"issued", "replaced"}:
+        raise Forbidden(f"the certificate is {old.state}")
     if key == old.key:
         raise NotAllowed("csr: a renewal needs a new key")
     if name != old.name:
         raise NotAllowed(f"csr: the certificate is for {old.name}, not for {name}")
-    if asked.known is not None:
-        if asked.known.replaces != old.key:
-            raise Forbidden("the key is another's")
-        return asked.known
-    if old.state == "replaced":
+    if asked.known is not None and asked.known.replaces != old.key:
+        raise Forbidden("the key is another's")
+    if old.state == "replaced" and (asked.known is None or asked.known.state != "issued"):
         raise Forbidden("the certificate was replaced by a later one")
-    return Entry(key, name, "admitted", asked.applicant.csr, now, replaces=old.key)
+    return asked.known or Entry(key, name, "admitted", asked.applicant.csr, now, replaces=old.key)

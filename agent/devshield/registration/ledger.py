@@ -1,23 +1,21 @@
 """What the authority knows: one file for each token and each key, so that nothing is ever half written.
 
-Tokens are kept as hashes. A change is made under the directory's lock and is on disk before it counts, and a
-reader needs no lock: the server and an operator's command may work at the same time.
+Tokens are kept as hashes. A change is made under the directory's lock, to what is on disk then, and a reader needs
+no lock: the server and an operator's command may work at the same time.
 """
 
 import fcntl
-import json
-import os
-import pwd
 import secrets
-import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from agent.devshield.registration.files import put, read, remove, write
+from agent.devshield.registration.place import PARTS
 from agent.devshield.registration.records import HASH_LETTERS, Entry, State, Token, hash_of
+from agent.devshield.registration.transitions import moved
 from agent.errors import CannotWrite, ConfigError
 
 ALLOWED: Final = "allowed-fingerprints"
@@ -31,8 +29,7 @@ class Ledger:
         self.directory: Final = directory
         self.allowed_file: Final = directory / ALLOWED
         self._threads = threading.RLock()
-        self._tokens = directory / "tokens"
-        self._keys = directory / "keys"
+        self._tokens, self._keys = (directory / part for part in PARTS)
         try:
             for needed in (directory, self._tokens, self._keys):
                 needed.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,28 +56,26 @@ class Ledger:
 
     def token(self, text: str) -> Token | None:
         """The token of that text."""
-        found = _read(self._tokens / f"{hash_of(text)}.json")
-        return Token(**found) if found else None
+        return self._token(hash_of(text))
 
-    def again(self, caller: Token | Entry) -> Token | Entry:
+    def again(self, caller: Token | Entry) -> Token | Entry | None:
         """The same as it is now: somebody else may have been faster."""
-        found = _read(self._tokens / f"{caller.hash}.json") if isinstance(caller, Token) else None
-        if isinstance(caller, Token):
-            return Token(**found) if found else caller
-        return self.entry(caller.key) or caller
+        return self._token(caller.hash) if isinstance(caller, Token) else self.entry(caller.key)
 
     def keep_token(self, token: Token) -> None:
         """Write the token down."""
-        _write(self._tokens / f"{token.hash}.json", asdict(token))
+        write(self._tokens / f"{token.hash}.json", token)
+
+    def _token(self, hashed: str) -> Token | None:
+        return read(self._tokens / f"{hashed}.json", Token)
 
     def entry(self, key: str) -> Entry | None:
         """What is known of that public key."""
-        found = _read(self._keys / f"{key}.json")
-        return Entry(**found) if found else None
+        return read(self._keys / f"{key}.json", Entry)
 
     def entries(self) -> list[Entry]:
         """Everything that is known, the oldest first."""
-        found = [Entry(**fields) for file in self._keys.glob("*.json") if (fields := _read(file))]
+        found = [entry for file in self._keys.glob("*.json") if (entry := read(file, Entry)) is not None]
         return sorted(found, key=lambda entry: (entry.since, entry.key))
 
     def named(self, name: str) -> list[Entry]:
@@ -96,11 +91,29 @@ class Ledger:
             key = self._by_fingerprint.get(fingerprint_sha256)
         return self.entry(key) if key else None
 
-    def keep(self, entry: Entry) -> Entry:
-        """Write the entry down."""
-        _write(self._keys / f"{entry.key}.json", asdict(entry))
+    def add(self, entry: Entry) -> None:
+        """Write a key down that is not known yet; to be called while `changing`."""
+        self._keep(entry)
+
+    def change(self, key: str, how: Callable[[Entry], Entry | None]) -> Entry | None:
+        """What becomes of the entry as it is now, written down, in the lists too; None if `how` says so."""
+        with self.changing():
+            entry = self.entry(key)
+            changed = how(entry) if entry is not None else None
+            if entry is None or changed is None or changed == entry:
+                return changed
+            self._keep(changed)
+            if (entry.state, changed.state) == ("asked", "issued"):
+                # one line, which costs the same for the ten-thousandth device
+                with self.allowed_file.open("a") as file:
+                    file.write(_allowed(changed))
+            elif (entry.state, entry.certificate) != (changed.state, changed.certificate) and changed.certificate:
+                self._list()
+            return changed
+
+    def _keep(self, entry: Entry) -> None:
+        write(self._keys / f"{entry.key}.json", entry)
         self._note(entry)
-        return entry
 
     def _note(self, entry: Entry) -> None:
         with self._threads:
@@ -108,94 +121,68 @@ class Ledger:
             if entry.fingerprint_sha256:
                 self._by_fingerprint[entry.fingerprint_sha256] = entry.key
 
-    def decide(self, which: str, state: State, *, among: tuple[State, ...], several: bool = False) -> list[Entry]:
-        """Give the entries of that name, or of a key or fingerprint that begins so, another state.
+    def decide(self, which: str, state: State) -> None:
+        """Give the entry of that name, or of a key or fingerprint that begins so, another state.
 
-        Only those in one of the states `among` are meant. Raises ConfigError if none are, or if more than one
-        is and `several` is false: two keys of one name are two devices, or a clone.
+        Raises ConfigError unless it is just one that can have it: two keys of one name are two devices, or a clone.
         """
         with self.changing():
-            meant = [entry for entry in self.entries() if entry.state in among and _is_meant(entry, which)]
-            if not meant or (len(meant) > 1 and not several):
-                raise ConfigError(
-                    f"{which}: {len(meant)} keys are meant", hint="sensor-agent shield authority list, and give a key"
-                )
-            changed = [self.keep(replace(entry, state=state)) for entry in meant]
-        self.write_allowed()
-        return changed
+            meant = [each for each in map(_to(which, state), self.entries()) if each is not None]
+            if len(meant) != 1:
+                raise _unclear(which, len(meant))
+            self._keep(meant[0])
 
-    def write_allowed(self) -> None:
+    def revoke(self, which: str) -> tuple[list[Entry], int]:
+        """The entries that are meant, now revoked, those that renew one of them and have no certificate yet too, and
+        the number of unused tokens of that name or hash, which are no more. Raises ConfigError for none of either.
+        """
+        with self.changing():
+            entries = self.entries()
+            meant = {each.key: each for each in map(_to(which, "revoked"), entries) if each is not None}
+            for entry in entries:
+                if entry.replaces in meant and not entry.certificate and (renewal := moved(entry, "revoked")):
+                    meant[entry.key] = renewal
+            tokens = [each for file in self._tokens.glob("*.json") if (each := read(file, Token)) is not None]
+            unused = [each for each in tokens if not each.key and _is_meant(which, each.name, each.hash)]
+            if not meant and not unused:
+                raise _unclear(which, 0)
+            for token in unused:
+                remove(self._tokens / f"{token.hash}.json")
+            for entry in meant.values():
+                self._keep(entry)
+            self._list()
+        return list(meant.values()), len(unused)
+
+    def write_lists(self) -> None:
         """Write the fingerprints that an edge or a Worker may let in, a line each, with the name behind it.
 
         Beside them those that were let in once: in a register that is only added to they would go on.
         """
         with self.changing():
-            entries = [entry for entry in self.entries() if entry.fingerprint_sha256]
-            for file, issued in ((self.directory / REVOKED, False), (self.allowed_file, True)):
-                lines = [_allowed(entry) for entry in entries if (entry.state == "issued") is issued]
-                _put(file, "".join(lines).encode(), mode=0o644)
+            self._list()
 
-    def add_allowed(self, entry: Entry) -> None:
-        """Add one line to them, which costs the same for the ten-thousandth device."""
-        if entry.state != "issued":  # an operator has said no meanwhile
-            self.write_allowed()
-            return
-        with self.changing(), self.allowed_file.open("a") as file:
-            file.write(_allowed(entry))
+    def _list(self) -> None:
+        entries = [entry for entry in self.entries() if entry.fingerprint_sha256]
+        for file, issued in ((self.directory / REVOKED, False), (self.allowed_file, True)):
+            lines = [_allowed(entry) for entry in entries if (entry.state == "issued") is issued]
+            put(file, "".join(lines).encode(), mode=0o644)
 
 
-def refuse_others(directory: Path, user: int) -> None:
-    """Raises CannotWrite if the directory is there and another user's: the server could not read a file of `user`'s."""
-    try:
-        owner = directory.stat().st_uid
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise CannotWrite(f"{directory}: {error.strerror}", hint="run it as the user who serves") from error
-    if owner != user:
-        name = _user_name(owner)
-        raise CannotWrite(
-            f"{directory}: belongs to {name}, and this is {_user_name(user)}",
-            hint=f"sudo -u {shlex.quote(name)} sensor-agent shield authority …",
-        )
+def _to(which: str, state: State) -> Callable[[Entry], Entry | None]:
+    def step(entry: Entry) -> Entry | None:
+        meant = _is_meant(which, entry.name, entry.key, entry.fingerprint_sha256)
+        return moved(entry, state) if meant else None
+
+    return step
 
 
-def _user_name(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"#{number}"  # as sudo takes it
+def _unclear(which: str, number: int) -> ConfigError:
+    return ConfigError(f"{which}: {number} keys are meant", hint="sensor-agent shield authority list, and give a key")
 
 
-def _is_meant(entry: Entry, which: str) -> bool:
-    by_hash = len(which) >= HASH_LETTERS and which in {entry.key[: len(which)], entry.fingerprint_sha256[: len(which)]}
-    return entry.name == which or by_hash
+def _is_meant(which: str, name: str, *hashes: str) -> bool:
+    return name == which or (len(which) >= HASH_LETTERS and any(each.startswith(which) for each in hashes))
 
 
 def _allowed(entry: Entry) -> str:
     return f"{entry.fingerprint_sha256} {entry.name}\n"
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        fields: dict[str, Any] = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return None
-    return fields
-
-
-def _write(file: Path, fields: dict[str, Any]) -> None:
-    _put(file, json.dumps(fields, indent=1).encode(), mode=0o600)
-
-
-def _put(file: Path, content: bytes, *, mode: int) -> None:
-    """On disk when this returns; whoever reads meanwhile gets the old content or the new."""
-    beside = file.with_name(f"{file.name}.{threading.get_ident()}.new")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(file)
-    except OSError as error:
-        raise CannotWrite(f"{file} cannot be written: {error.strerror}", hint=f"df {file.parent}") from error

@@ -23,6 +23,7 @@ from agent.devshield.authority import FLEET, open_or_create, write_server_pair
 from agent.devshield.edge import SUCCESS, Link, Visitor
 from agent.devshield.exchange import Outcome, Request
 from agent.devshield.registration.desk import Desk
+from agent.devshield.registration.files import put
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import Policy
 from agent.devshield.registration.signers import CaSigner, Signer, ZoneSigner
@@ -81,9 +82,12 @@ def remembered_signer(directory: Path) -> Signer:
     """The signer that `serve` last used on the directory, for the operator's other commands."""
     try:
         fields = json.loads((directory / SETTINGS).read_bytes())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{directory}: no authority has run there", hint="give its --dir") from error
-    return make_signer(directory, Zone(**fields) if fields else None)
+        zone = Zone(**fields) if fields is not None else None
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{directory / SETTINGS}: does not say who signs: {error}", hint="start `serve` again, which writes it"
+        ) from error
+    return make_signer(directory, zone)
 
 
 class RegistrationAuthority:
@@ -96,7 +100,7 @@ class RegistrationAuthority:
         directory = setup.directory
         self.ledger: Final = Ledger(directory)
         own_signer = signer or make_signer(directory, setup.zone)
-        (directory / SETTINGS).write_text(json.dumps(asdict(setup.zone) if setup.zone else None))
+        put(directory / SETTINGS, json.dumps(asdict(setup.zone) if setup.zone else None).encode(), mode=0o644)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.verify_mode = ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -109,7 +113,7 @@ class RegistrationAuthority:
         for entry in self.ledger.entries():
             if entry.certificate:
                 context.load_verify_locations(cadata=entry.certificate)
-        self.ledger.write_allowed()
+        self.ledger.write_lists()
         self._desk = Desk(
             policy=setup.policy,
             ledger=self.ledger,

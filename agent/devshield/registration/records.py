@@ -46,6 +46,14 @@ class Entry:
     seen: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A certificate as PEM, and what its signer calls it."""
+
+    certificate: str
+    issuer_id: str
+
+
 def hash_of(token: str) -> str:
     """What a token is called where it must not be known."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,24 +1,19 @@
 """Who signs for the registration authority: the zone, through its API, or a certificate authority of its own."""
 
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from cryptography import x509
 
+from agent.certificate import parse
 from agent.devshield.authority import Authority
+from agent.devshield.csr import UNREADABLE
 from agent.devshield.registration.policy import key_of
+from agent.devshield.registration.records import Signed
 from agent.devshield.zone_client import ZoneClient
 from agent.errors import Refused, UnusableAnswer
 
 PER_PAGE: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A certificate as PEM, and what its signer calls it."""
-
-    certificate: str
-    issuer_id: str
 
 
 class Signer(Protocol):
@@ -80,10 +75,12 @@ class ZoneSigner:
         while results := self._client.call(
             "GET", "/client_certificates", query={"status": "active", "page": page, "per_page": PER_PAGE}
         ):
+            if not isinstance(results, list):
+                raise UnusableAnswer("the zone's answer is no list of certificates")
             for result in results:
-                signed = _signed(result)
-                if key_of(x509.load_pem_x509_certificate(signed.certificate.encode())) == key:
-                    return signed
+                with suppress(UnusableAnswer):  # somebody else's, of a kind that cannot be read here
+                    if key_in(signed := _signed(result)) == key:
+                        return signed
             page += 1
         return None
 
@@ -95,6 +92,15 @@ class ZoneSigner:
             status = self._client.call("GET", f"/client_certificates/{issuer_id}").get("status")
             if status not in {"revoked", "pending_revocation"}:
                 raise
+
+
+def key_in(signed: Signed) -> str:
+    """SHA-256 (hex) of the public key that was certified; raises UnusableAnswer if that cannot be read."""
+    try:
+        parse(signed.certificate.encode())
+        return key_of(x509.load_pem_x509_certificate(signed.certificate.encode()))
+    except UNREADABLE as error:
+        raise UnusableAnswer(f"the certificate cannot be read: {error}") from error
 
 
 def _signed(result: Any) -> Signed:

@@ -13,8 +13,9 @@ import pytest
 from world.fleet import NAME, Device, call, request_for
 from world.users import NOBODY
 
-from agent.devshield.registration.ledger import refuse_others
+from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.office import RegistrationAuthority
+from agent.devshield.registration.place import refuse_others
 from agent.devshield.registration.records import hash_of
 from agent.devshield.shield import Shield
 from agent.errors import CannotWrite, ConfigError, TryLater
@@ -37,7 +38,7 @@ def test_device_waits_until_it_is_approved_and_is_told_when_to_ask(
     before = len(shield.issued.all())
     listed = call(strict_office, "GET", token=token)
 
-    strict_office.ledger.decide(NAME, "admitted", among=("waiting",))
+    strict_office.ledger.decide(NAME, "admitted")
 
     assert (first.status, first.headers["Retry-After"], before) == (202, "2", 0)
     assert json.loads(first.body)["result"]["status"] == "waiting"
@@ -52,7 +53,7 @@ def test_enrollment_that_waits_has_its_certificate_once_it_is_approved_by_the_ke
     with pytest.raises(TryLater) as caught:
         device.enroll(token)
     key = str(caught.value).split()[-1]
-    strict_office.ledger.decide(key[:16], "admitted", among=("waiting",))
+    strict_office.ledger.decide(key[:16], "admitted")
 
     assert device.enroll(token, wait_seconds=30).state == "enrolled"
 
@@ -66,7 +67,7 @@ def test_device_with_an_admitted_token_need_not_wait(strict_office: Registration
 def test_device_that_was_refused_gets_nothing(shield: Shield, strict_office: RegistrationAuthority) -> None:
     token, (_, csr) = strict_office.ledger.new_token(expires=LATER), request_for()
     call(strict_office, "POST", csr, token=token)
-    strict_office.ledger.decide(NAME, "refused", among=("waiting",))
+    strict_office.ledger.decide(NAME, "refused")
 
     assert call(strict_office, "POST", csr, token=token).status == 403
     assert shield.issued.all() == []
@@ -78,8 +79,8 @@ def test_clone_that_waits_under_the_same_name_must_be_told_apart_by_key(strict_o
     one, other = strict_office.ledger.entries()
 
     with pytest.raises(ConfigError, match="2 keys are meant"):
-        strict_office.ledger.decide(NAME, "admitted", among=("waiting",))
-    strict_office.ledger.decide(one.key[:16], "admitted", among=("waiting",))
+        strict_office.ledger.decide(NAME, "admitted")
+    strict_office.ledger.decide(one.key[:16], "admitted")
 
     assert [strict_office.ledger.entry(entry.key).state for entry in (one, other)] == ["admitted", "waiting"]  # type: ignore[union-attr]
 
@@ -143,12 +144,13 @@ def test_a_record_that_the_authority_cannot_read_does_not_look_like_a_broken_net
 def test_commands_of_another_user_are_refused_with_the_one_to_run(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to give a directory away")
+    Ledger(tmp_path)
     os.chown(tmp_path, NOBODY, NOBODY)
     done = [run(*words, "--dir", str(tmp_path)) for words in (["token"], ["serve", "--names", "x"], ["approve", "x"])]
 
     assert [each.returncode for each in done] == [73] * 3
     assert all(re.search("next: sudo -u nobody sensor-agent shield authority", each.stderr) for each in done)
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == []
     assert run("list", "--dir", str(tmp_path)).returncode == 0
 
 
@@ -158,3 +160,13 @@ def test_a_directory_that_is_ours_or_not_there_yet_is_nobody_elses(tmp_path: Pat
 
     with pytest.raises(CannotWrite, match=f"{tmp_path}: belongs to .*, and this is #4000000000"):
         refuse_others(tmp_path, 4_000_000_000)
+
+
+@pytest.mark.parametrize("words", [["token"], ["list"], ["approve", "x"], ["refuse", "x"], ["revoke", "x"]])
+def test_commands_for_a_directory_that_is_no_authoritys_make_none_of_it(words: list[str], tmp_path: Path) -> None:
+    mistyped = tmp_path / "authorty"
+    done = [run(*words, "--dir", str(directory)) for directory in (mistyped, tmp_path)]
+
+    assert [each.returncode for each in done] == [78, 78]
+    assert f"{mistyped}: no authority has run there" in done[0].stderr
+    assert list(tmp_path.iterdir()) == []

@@ -140,7 +140,7 @@ def test_expired_certificate_renews_nothing_whatever_tls_lets_in(
 
 
 def test_revoked_device_renews_nothing(office: RegistrationAuthority, first: Pair) -> None:
-    office.ledger.decide(NAME, "revoked", among=("issued",))
+    office.ledger.revoke(NAME)
 
     assert call(office, "POST", request_for()[1], shown=first).status == 403
     assert office.ledger.allowed_file.read_text() == ""
