@@ -252,10 +252,11 @@ def test_a_ca_file_that_cannot_verify_anything_is_told(tmp_path: Path, content: 
 def test_a_ca_file_is_looked_at_beside_other_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[uplink]\nurl = "http://a.example/"\nca_file = "/nowhere"\n[enroll]\nca_file = "/nowhere"\n')
-    with pytest.raises(ConfigError) as raised:
-        load(file)
-    told = [problem.split(": ")[1] for problem in raised.value.problems]
-    assert told == ["uplink.url", "uplink.ca_file", "enroll.ca_file"]
+    for issuing, more in ((False, []), (True, ["enroll.ca_file"])):
+        with pytest.raises(ConfigError) as raised:
+            load(file, issuing=issuing)
+        told = [problem.split(": ")[1] for problem in raised.value.problems]
+        assert told == ["uplink.url", "uplink.ca_file", *more]
 
 
 @pytest.mark.parametrize("password", ["s€cret", "s\\ecret", "s%FFecret"])

@@ -24,7 +24,7 @@ from world.disk import mounted
 from world.enrollee import own_log
 from world.patient import LARDER, SECOND, Patient
 from world.server import Step, answer, close, raw
-from world.users import as_nobody
+from world.users import as_nobody, let_in
 
 from agent import BUILD_EPOCH, cli, pem
 from agent.certificate import Certificate
@@ -171,6 +171,21 @@ def _(patient: Patient) -> list[Check]:
     patient.check("--offline")
     patient.config.chmod(0o600)
     return patient.check("--offline")
+
+
+@pytest.mark.parametrize("closed", ["conf.d", "conf.d/site.toml", "roots.pem"])
+def test_a_file_that_the_service_cannot_read_is_told_to_root(patient: Patient, closed: str) -> None:
+    patient.put("etc/passwd", "sensor-agent:x:4711:4711::/:/bin/false\n")
+    let_in(patient.config.parent)
+    roots = patient.config.parent / "roots.pem"
+    roots.write_bytes(patient.authority.certificate_pem)
+    patient.values["ca_file"] = str(roots)
+    site = patient.config.parent / "conf.d/site.toml"
+    site.parent.mkdir()
+    site.touch()
+    patient.config.parent.joinpath(closed).chmod(0o700)
+    (line,) = (each for each in patient.check("--offline") if each.name == "configuration")
+    assert (line.result, f"{closed} cannot be read by the user sensor-agent" in line.saw) == ("fail", True)
 
 
 @case("sensors: none is configured…")

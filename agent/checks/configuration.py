@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from agent.checks.accounts import Account, may
 from agent.checks.finding import Check, fail, ok, warn
 from agent.config import Config
-from agent.config.files import missing
+from agent.config.files import drop_ins, missing
 from agent.errors import ConfigError
 
 EXAMPLES: Final = ("example.com", "example.org", "example.net", "example")  # RFC 2606: nobody is there
@@ -23,9 +23,11 @@ def refused(error: ConfigError, file: Path) -> list[Check]:
 
 def configuration(config: Config, file: Path, service: Account | None) -> Iterator[Check]:
     """The lines of one that can."""
-    dropped_in = len(list(file.parent.glob("conf.d/*.toml")))
-    beside = f" and {dropped_in} files in conf.d" if dropped_in else ""
-    closed = service and next((each for each in (file.parent, file) if not _open_to(service, each)), None)
+    ca_file, directory = Path(config.uplink.ca_file), file.parent / "conf.d"
+    dropped_in = [directory, *drop_ins(directory)] if directory.exists() else []
+    beside = f" and {len(dropped_in) - 1} files in conf.d" if dropped_in[1:] else ""
+    needed = (file.parent, file, *dropped_in, ca_file.parent, ca_file)
+    closed = service and next((each for each in needed if not _open_to(service, each)), None)
     if closed:
         saw = f"{closed} cannot be read by the user sensor-agent, as whom the service runs"
         yield fail("configuration", saw, f"sudo chmod {'0755' if closed.is_dir() else '0644'} {closed}")

@@ -47,7 +47,7 @@ def bundle(args: argparse.Namespace) -> int:
     from agent import pkcs12
     from agent.certificate import parse
 
-    config = load(args.config)
+    config = load(args.config, issuing=bool(args.name))
     if args.password_stdin and args.token_stdin:
         raise ConfigError("password and token cannot both come from standard input", hint="give --token-file F")
     if args.rsa and not args.name:

@@ -51,7 +51,7 @@ def check(args: argparse.Namespace) -> int:
     """Exit code 0 if nothing failed, 1 if something did, 78 if the configuration did."""
     logging.getLogger("agent").setLevel(logging.ERROR)  # a failing sensor is a line of the answer
     try:
-        config = load(args.config)
+        config = load(args.config, issuing=True)
     except ConfigError as error:
         _answer(configurations.refused(error, args.config), as_json=args.json)
         return error.exit_code

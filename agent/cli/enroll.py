@@ -59,7 +59,7 @@ def enroll(args: argparse.Namespace) -> int:
     from agent import enrollment
     from agent.identity_store import IdentityStore
 
-    config = load(args.config)
+    config = load(args.config, issuing=True)
     unset = bool(args.issuer) and args.issuer != config.enroll.issuer
     if unset:
         config = replace(config, enroll=replace(config.enroll, issuer=args.issuer))

@@ -35,7 +35,7 @@ def renew(args: argparse.Namespace) -> int:
     """Renew if it is due; says what was done, step by step."""
     from agent import enrollment
 
-    config = load(args.config)
+    config = load(args.config, issuing=True)
     wanted = wish(config, args.root)
     report = enrollment.Report(watch=show)
     with telling(report, wanted.name, config, as_json=args.json):

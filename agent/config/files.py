@@ -14,9 +14,10 @@ from agent.errors import ConfigError
 DEFAULT: Final = Path("/etc/sensor-agent/config.toml")
 
 
-def load(path: Path) -> Config:
+def load(path: Path, *, issuing: bool = False) -> Config:
     """The configuration of `path` and of the drop-ins in `conf.d/*.toml` beside it, in name order.
 
+    `issuing`: for a command that asks the issuer; `enroll.ca_file` is nothing to the others, and may be root's alone.
     Raises ConfigError with every problem found: unreadable files, TOML, types, ranges, unknown keys, duplicates.
     """
     problems: list[str] = []
@@ -49,7 +50,7 @@ def load(path: Path) -> Config:
             hint = f"sudo sensor-agent {elsewhere(path)}init --url URL"
         raise ConfigError(problems, hint=hint)
     config = read(merged, problems)
-    _check_files(merged, problems)
+    _check_files(merged, problems, {"uplink": CA_FILE} | ({"enroll": ""} if issuing else {}))
     if config is None or problems:
         files = [_origin(problem, merged, layers) for problem in problems]
         raise ConfigError(
@@ -152,9 +153,9 @@ def read(table: Mapping[str, Any], problems: list[str]) -> Config | None:
     return Config(sensors=sensors, **sections) if len(problems) == before else None  # type: ignore[arg-type]
 
 
-def _check_files(table: Mapping[str, Any], problems: list[str]) -> None:
+def _check_files(table: Mapping[str, Any], problems: list[str], defaults: Mapping[str, str]) -> None:
     """Without these no line can ever come up, so they are mistakes of the configuration, not of the weather."""
-    for name, default in (("uplink", CA_FILE), ("enroll", "")):
+    for name, default in defaults.items():
         section = table.get(name)
         file = section.get("ca_file", default) if isinstance(section, Mapping) else default
         if not isinstance(file, str) or not file.startswith("/") or "\0" in file:  # told as such already
