@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -21,7 +22,9 @@ ABOUT: Final = (
     "then on, and gets one certificate for each key. State is in --dir; run every command as the user who serves."
 )
 DIRECTORY: Final = "/var/lib/sensor-agent-authority"
-SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+SAFE_DAYS: Final = 5  # a third of a life is for renewing, and the runs of a device's daily timer may lie 36 h apart
+log = logging.getLogger(__name__)
 
 
 def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -47,7 +50,9 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     run.add_argument("--zone-token-file", default="", metavar="F", help="the zone's token")
     run.add_argument("--api", default="https://api.cloudflare.com/client/v4", metavar="URL", help="where the zone is")
     run.add_argument("--api-ca", default="", metavar="F", help="certificate authorities of --api, if not the system's")
-    run.add_argument("--cert", type=Path, default=None, metavar="F", help="this server's certificate")
+    run.add_argument(
+        "--cert", type=Path, default=None, metavar="F", help="this server's certificate; SIGHUP takes up a new one"
+    )
     run.add_argument("--key", type=Path, default=None, metavar="F", help="its key")
     run.add_argument("--json", action="store_true", help="say where it is as one JSON object")
     run.set_defaults(handler=serve)
@@ -77,7 +82,7 @@ def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; 0 then."""
+    """Serve until SIGINT or SIGTERM; 0 then. SIGHUP takes up a renewed certificate."""
     from agent.devshield.registration.office import RegistrationAuthority, Setup, Zone
     from agent.devshield.registration.place import refuse_others
     from agent.devshield.registration.policy import Policy
@@ -86,6 +91,9 @@ def serve(args: argparse.Namespace) -> int:
     refuse_others(args.dir, os.geteuid())
     if not 1 <= args.days <= 5475:
         raise ConfigError(f"--days: must be 1 to 5475 (got {args.days})")
+    if args.days < SAFE_DAYS:
+        about = {"DAYS": args.days, "HINT": f"give --days {SAFE_DAYS} or more, or devices another renewal timer"}
+        log.warning("certificates may end before the daily renewal", extra=about)
     # blocked before any thread starts, so that all of them leave these signals to the wait below
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     setup = Setup(
@@ -108,7 +116,8 @@ def serve(args: argparse.Namespace) -> int:
             + (f'ca_file = "{where["ca_file"]}"  # or where its copy is\n' if where["ca_file"] else "")
         )
         sys.stdout.flush()
-        signal.sigwait(SIGNALS)
+        while signal.sigwait(SIGNALS) == signal.SIGHUP:
+            authority.reload()
     return 0
 
 

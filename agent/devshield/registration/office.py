@@ -1,40 +1,31 @@
-"""The registration authority as a server: TLS of the standard library, certificates it has issued let in to renew.
+"""The registration authority as a server: what it runs with, and who signs."""
 
-A client certificate is trusted for itself, not for who signed it: the zone's authority signs for others too, and
-what counts is that this key was certified here.
-"""
-
-import contextlib
-import hashlib
 import json
 import logging
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, cast
+from typing import Any, Final, Self
 
 from agent.devshield.address import address_of
 from agent.devshield.authority import FLEET, open_or_create, write_server_pair
-from agent.devshield.edge import SUCCESS, Link, Visitor
 from agent.devshield.exchange import Outcome, Request
 from agent.devshield.registration.desk import Desk
+from agent.devshield.registration.door import Door
 from agent.devshield.registration.files import put
 from agent.devshield.registration.ledger import Ledger
 from agent.devshield.registration.policy import Policy
 from agent.devshield.registration.signers import CaSigner, Signer, ZoneSigner
 from agent.devshield.server import HttpServer
 from agent.devshield.zone_client import ZoneClient
-from agent.errors import ConfigError
+from agent.errors import AgentError, ConfigError
 
 log = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 32 << 10  # a request of RSA-4096 with a long subject is 2 KiB
-IDLE_SECONDS: Final = 30.0  # for a handshake, or for the next byte
 SETTINGS: Final = "signer.json"
 
 
@@ -101,18 +92,11 @@ class RegistrationAuthority:
         self.ledger: Final = Ledger(directory)
         own_signer = signer or make_signer(directory, setup.zone)
         put(directory / SETTINGS, json.dumps(asdict(setup.zone) if setup.zone else None).encode(), mode=0o644)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.verify_mode = ssl.CERT_OPTIONAL
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         address = address_of(setup.listen)
-        certificate, key = _server_pair(setup, address.names)
-        try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"{certificate}, {key}: {error}", hint="give --cert and --key") from error
-        for entry in self.ledger.entries():
-            if entry.certificate:
-                context.load_verify_locations(cadata=entry.certificate)
+        self._door = Door(
+            lambda: _server_pair(setup, address.names),
+            lambda: (entry.certificate for entry in self.ledger.entries() if entry.certificate),
+        )
         self.ledger.write_lists()
         self._desk = Desk(
             policy=setup.policy,
@@ -122,11 +106,11 @@ class RegistrationAuthority:
             retry_seconds=setup.retry_seconds,
             approval_seconds=setup.approval_seconds,
             now=now,
-            trust=lambda pem: context.load_verify_locations(cadata=pem),
+            trust=self._door.trust,
         )
         self._stop = threading.Event()
         self._server = HttpServer(
-            (setup.listen, setup.port), lambda s: _accept(context, s), self._answer, self._stop, body_bytes=BODY_BYTES
+            (setup.listen, setup.port), self._door, self._answer, self._stop, body_bytes=BODY_BYTES
         )
         self.port: Final = self._server.port
         self.where: Final[dict[str, Any]] = {
@@ -142,6 +126,14 @@ class RegistrationAuthority:
         reply = self._desk.answer(request)
         log.debug("request", extra={"METHOD": request.method, "HTTP_STATUS": reply.status, "CLIENT": request.address})
         return Outcome(reply)
+
+    def reload(self) -> None:
+        """Take up a renewed server certificate; if it cannot be used, the log says so and the one before stays."""
+        try:
+            self._door.reload()
+            log.info("certificate taken up")
+        except AgentError as error:
+            log.warning("certificate not taken up", extra={"REASON": str(error), "HINT": error.hint})
 
     def close(self) -> None:
         """Stop at once."""
@@ -161,27 +153,3 @@ def _server_pair(setup: Setup, names: Sequence[str]) -> tuple[Path, Path]:
     if setup.certificate is not None and setup.key is not None:
         return setup.certificate, setup.key
     return write_server_pair(open_or_create(setup.directory, FLEET), setup.directory, names)
-
-
-def _accept(context: ssl.SSLContext, connection: socket.socket) -> Link:
-    connection.settimeout(IDLE_SECONDS)
-    tls = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-    try:
-        tls.do_handshake()
-    except OSError:
-        tls.close()
-        raise
-    shown = tls.getpeercert(binary_form=True)
-
-    def close() -> None:
-        tls.settimeout(0.0)  # say goodbye, but do not wait for the other end's
-        with contextlib.suppress(OSError, ValueError):
-            tls.unwrap()
-        tls.close()
-
-    return Link(
-        cast("BinaryIO", tls.makefile("rb", -1)),
-        cast("BinaryIO", tls.makefile("wb", -1)),
-        Visitor(SUCCESS, hashlib.sha256(shown).hexdigest()) if shown else Visitor(),
-        close,
-    )

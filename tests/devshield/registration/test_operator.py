@@ -170,3 +170,15 @@ def test_commands_for_a_directory_that_is_no_authoritys_make_none_of_it(words: l
     assert [each.returncode for each in done] == [78, 78]
     assert f"{mistyped}: no authority has run there" in done[0].stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("days", "warned"), [("4", True), ("5", False)])
+def test_life_that_is_over_before_the_daily_renewal_comes_is_told(days: str, warned: bool, tmp_path: Path) -> None:
+    command = [*AUTHORITY, "serve", "--dir", str(tmp_path), "--names", "x", "--days", days, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+
+    assert ("certificates may end before the daily renewal" in said) is warned
