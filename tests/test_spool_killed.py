@@ -33,6 +33,21 @@ while pending := spool.head(16):
         spool.ack(spooled.seq)
 """
 
+OVERTAKEN = """
+import signal, sys
+from pathlib import Path
+from world.readings import readings, spool_in
+spool = spool_in(Path(sys.argv[1]), watermark=Path(sys.argv[1]) / "watermark")
+spool.append(readings(1, 2))
+spool.append(readings(3), boot_id="a boot without the time")
+first, second = spool.head()
+spool.ack(second.seq)  # the first was refused, and is tried again after it
+spool.head()
+spool.set_aside(first.seq, status=400, reason="no")
+print("both have left", flush=True)
+signal.pause()
+"""
+
 REFUSED = """
 import signal, sys
 from itertools import count
@@ -89,6 +104,15 @@ def test_killed_while_draining_sends_at_most_one_reading_again(tmp_path: Path, a
         left = [spooled.seq for spooled in spool.head(4000)]
     assert len(set(sent) & set(left)) <= 1
     assert set(sent) | set(left) == set(range(1, 4001))
+
+
+def test_one_that_overtook_a_refused_one_is_not_sent_again_after_a_kill_though_others_wait_for_the_clock(
+    tmp_path: Path,
+) -> None:
+    run_and_kill(OVERTAKEN, tmp_path, after_lines=1)
+    with spool_in(tmp_path, watermark=tmp_path / "watermark") as spool:
+        assert spool.head() == []
+        assert (spool.counts().held, spool.counts().set_aside) == (1, 1)
 
 
 def test_readings_taken_after_a_kill_are_not_mistaken_for_delivered_ones(tmp_path: Path) -> None:

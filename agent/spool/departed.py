@@ -31,13 +31,13 @@ class Departed:
         """Whether that reading has left."""
         return seq <= self.floor or seq in self.above
 
-    def show(self, seqs: Iterable[int], *, whole: bool = False) -> None:
-        """These are the oldest readings in the spool, oldest first and without a gap but for those that have left;
-        with `whole` there are no others.
+    def show(self, seqs: Iterable[int], *, below: int = 0) -> None:
+        """These are the oldest readings in the spool, oldest first and without a gap but for those that have left; there
+        are no others `below` that number.
         """
         oldest = list(seqs)
         # what left between them, as a batch around a refused one, lets the floor pass once they leave as well
-        between = [seq for seq in self.above if whole or (oldest and seq < oldest[-1])]
+        between = [seq for seq in self.above if seq < below or (oldest and seq < oldest[-1])]
         self._window = deque(sorted({*oldest, *between}) if between else oldest)
 
     def hide(self) -> None:

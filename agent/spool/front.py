@@ -1,5 +1,7 @@
 """What stands at the front of the queue, and how much behind it."""
 
+from itertools import takewhile
+
 from agent.record import dataclass
 from agent.spool import aside
 from agent.spool.blank import BYTES_PER_READING
@@ -58,13 +60,12 @@ def sendable(shelf: Shelf, limit: int) -> list[Spooled]:
     while damaged := [row for row in rows if not row.intact]:
         aside.move_damaged(shelf, damaged)
         rows, known = shelf.oldest(limit)
-    found: list[Spooled] = []
-    for row in rows:
-        if row.boot:
-            break
-        found.append(row.spooled())
-    whole = known and not shelf.ranges and len(found) == len(rows) < limit
-    shelf.departed.show((spooled.seq for spooled in found if known), whole=whole)
+    found = [row.spooled() for row in takewhile(lambda row: not row.boot, rows)]
+    if known:
+        end = 0 if shelf.ranges or len(rows) == limit else 1 << 62
+        shelf.departed.show((spooled.seq for spooled in found), below=next((row.seq for row in rows if row.boot), end))
+    else:
+        shelf.departed.hide()
     return found
 
 
