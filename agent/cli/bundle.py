@@ -4,21 +4,20 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from agent.cli import new_reader
 from agent.cli.issuing import add_token
 from agent.cli.render import write_json
 from agent.config import Config, load
-from agent.errors import ENROLL, AgentError, CannotWrite, ConfigError, Refused, TryLater
+from agent.errors import ENROLL, CannotWrite, ConfigError, Refused
 from agent.reading import utc_text
-
-if TYPE_CHECKING:
-    from agent.issuers import Issued, Issuer
 
 PASSWORD_LIMIT: Final = 1024  # bytes
 ABOUT: Final = (
     "Write a key and certificate as PKCS#12. Without --name those of this device; with it a new key is made here, "
-    "the issuer signs it, and nothing of it stays on this machine but the file."
+    "the issuer signs it, and nothing of it stays on this machine but the file. Until then the key waits in OUT.p12.key, "
+    "and the same command goes on with it."
 )
 
 
@@ -56,16 +55,21 @@ def bundle(args: argparse.Namespace) -> int:
         if file is not None and os.path.lexists(file):
             raise CannotWrite(f"{file} is there already and is not overwritten", hint=f"rm {file} # or another name")
     password = _password(args)
-    certificate, key = _new_reader(args, config) if args.name else _own_pair(config)
+    for file in filter(None, (args.out, args.pem)):
+        new_reader.write_new(file, b"")  # now: the issuer's answer must not be lost for a directory that is missing
+        file.unlink()
+    certificate, key = new_reader.enrolled(args, config) if args.name else _own_pair(config)
     try:
         content = pkcs12.bundle(certificate, key, password=password, encryption="3des" if args.legacy else "aes")
     except ValueError as error:
         raise ConfigError(
             f"{config.identity.key_file}: {error}", hint="sensor-agent identity bundle --name NAME makes a new key"
         ) from error
-    _write_new(args.out, content)
+    new_reader.write_new(args.out, content)
     if args.pem is not None:
-        _write_new(args.pem, certificate + pkcs12.plain_key(key))
+        new_reader.write_new(args.pem, certificate + pkcs12.plain_key(key))
+    if args.name:
+        new_reader.waiting(args.out).unlink(missing_ok=True)
     says = parse(certificate)
     until = utc_text(says.not_after.timestamp())
     if args.json:
@@ -87,40 +91,6 @@ def _own_pair(config: Config) -> tuple[bytes, bytes]:
         ) from error
 
 
-def _new_reader(args: argparse.Namespace, config: Config) -> tuple[bytes, bytes]:
-    """Certificate and key of a new reader, which the issuer has just signed."""
-    from dataclasses import asdict
-
-    from agent import pem
-    from agent.cli import issuing, parts
-
-    key = pem.new_key("rsa2048" if args.rsa else "p256")
-    request = pem.signing_request(key, name=args.name, subject=asdict(config.enroll.subject))
-    issuer = issuing.first_issuer(args, config)
-    try:
-        issued = _issued(issuer, request, config.enroll.validity_days)
-    finally:
-        issuer.close()
-    certificate = pem.extract_certificate(issued.certificate_text)
-    for note in pem.check_issued(certificate, request_pem=request, now=parts.utc_now()):
-        sys.stderr.write(f"  note: {note}\n")
-    return certificate, key
-
-
-def _issued(issuer: "Issuer", request: bytes, days: int) -> "Issued":
-    """Sign the request; the key lives in this process only, so a lost answer is looked for now or never."""
-    try:
-        return issuer.issue(request, validity_days=days)
-    except TryLater as error:
-        try:
-            found = issuer.find(request)
-        except AgentError:
-            found = None
-        if found is None:
-            raise error from None
-        return found
-
-
 def _password(args: argparse.Namespace) -> str:
     """The first line of the file or of standard input; its text is in no message. Raises Refused if it is empty."""
     where = "standard input" if args.password_stdin else args.password_file
@@ -140,12 +110,3 @@ def _password(args: argparse.Namespace) -> str:
     if not (text.isascii() and text.isprintable()):
         raise Refused(f"no password: {where}: Java and some phones take printable ASCII only", hint="choose another")
     return text
-
-
-def _write_new(file: Path, content: bytes) -> None:
-    """Mode 0600 from the first byte on. Raises CannotWrite."""
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(content)
-    except OSError as error:
-        raise CannotWrite(f"{file} cannot be written: {error.strerror}", hint=f"df {file.parent}") from error
