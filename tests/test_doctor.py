@@ -597,6 +597,14 @@ def _(patient: Patient) -> None:
     patient.token.touch(mode=0o644)
 
 
+@case("token: …belongs to user 4711, and the units may read root's alone")
+def _(patient: Patient) -> None:
+    if os.geteuid():
+        pytest.skip("needs root, to give a file away")
+    patient.token.touch(mode=0o600)
+    os.chown(patient.token, 4711, 4711)
+
+
 @case("token: …is still here, and signs for the whole zone")
 def _(patient: Patient) -> None:
     patient.token.touch(mode=0o600)

@@ -1,6 +1,8 @@
 """`enroll` as it is typed: what it is not given, what it may not see, and what it says of the renewal."""
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +42,17 @@ def test_a_rehearsal_by_somebody_who_may_not_look_says_to_be_root(device: Enroll
         with as_nobody():
             done = device("enroll", "--dry-run")
     assert (done.code, "run as root" in done.said) == (73, True)
+
+
+def test_a_token_of_another_user_is_named_to_a_root_without_rights_beyond_its_own(device: Enrollee) -> None:
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() or not setpriv:
+        pytest.skip("needs root and setpriv, to run as the unit does")
+    os.chown(device.token, 4711, 4711)
+    as_the_unit = [setpriv, "--bounding-set=-all", "--inh-caps=-all"]
+    words = [sys.executable, "-m", "agent", f"--config={device.config}", f"--root={device.root}", "enroll"]
+    done = subprocess.run([*as_the_unit, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, f"next: sudo chown root: {device.token}" in done.stderr) == (77, True), done.stderr
 
 
 def test_a_certificate_that_nobody_can_read_is_unusable_each_time_and_never_in_force(device: Enrollee) -> None:

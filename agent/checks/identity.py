@@ -69,15 +69,15 @@ def identity(
         yield warn("key", *exposed)
 
 
-def token(found: Identity, how: Issuing) -> Iterator[Check]:
-    """The issuer's token: there when it is needed, private, and gone when it is not."""
+def token(found: Identity, how: Issuing, *, is_root: bool = True) -> Iterator[Check]:
+    """The issuer's token: there when it is needed, private, root's, and gone when it is not."""
     file = how.token_file
     needed = found.state not in {IdentityState.ACTIVE, IdentityState.BROKEN}
     if needed and how.zone_missing:
         saw = "enroll.zone_id is empty, and Cloudflare's API signs for a zone"
         yield fail("issuer", saw, ZONE_ID)
     try:
-        mode = file.stat().st_mode & 0o777
+        status = file.stat()
     except FileNotFoundError:
         if needed and how.wants_token:
             get = f"put your issuer's token there (mode 0600), or: {ENROLL} --token-stdin"
@@ -86,8 +86,12 @@ def token(found: Identity, how: Issuing) -> Iterator[Check]:
     except OSError as error:
         yield warn("token", f"{file}: {error.strerror}", f"run this as root; namei -l {file}")
         return
+    mode, owner = status.st_mode & 0o777, f"sudo chown root: {file}" if is_root and status.st_uid else ""
     if mode & 0o077:
-        yield warn("token", f"{file} may be read by others (mode {mode:04o})", f"sudo chmod 0600 {file}")
+        fix = f"sudo chmod 0600 {file}" + (owner and f"; {owner}")
+        yield warn("token", f"{file} may be read by others (mode {mode:04o})", fix)
+    elif owner:
+        yield warn("token", f"{file} belongs to user {status.st_uid}, and the units may read root's alone", owner)
     elif not needed and how.zone_token:
         yield warn("token", f"{file} is still here, and signs for the whole zone", f"sudo rm {file}")
 

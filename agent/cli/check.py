@@ -118,8 +118,9 @@ def _identity(config: Config, root: Path, found: Identity, *, exposed: tuple[str
         zone_missing=zone_missing(enroll.issuer, url=enroll.url, zone_id=enroll.zone_id),
         by_hand=enroll.issuer == "manual",
     )
-    yield from identities.token(found, how)
-    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=os.geteuid() == 0)
+    is_root = os.geteuid() == 0
+    yield from identities.token(found, how, is_root=is_root)
+    yield from identities.identity(found, how, now=parts.utc_now(), exposed=exposed, is_root=is_root)
     store = Path(config.identity.store_dir)
     yield from identities.under_way(store, root, found, now=parts.utc_now(), by_hand=how.by_hand)
     for path in (store, Path(config.identity.cert_file).parent):

@@ -148,9 +148,10 @@ def token(args: argparse.Namespace, config: Config) -> str:
                     log.warning("token can be read by others", extra={"FILE": where, "HINT": f"chmod 0600 {where}"})
                 raw = opened.read(TOKEN_LIMIT + 1)
         except OSError as error:
-            raise NoToken(
-                f"no token: {where}: {error.strerror}", hint=f"{ENROLL} --token-file F # or --token-stdin"
-            ) from error
+            hint = f"{ENROLL} --token-file F # or --token-stdin"
+            if isinstance(error, PermissionError) and os.geteuid() == 0:  # the units have no right beyond the owner's
+                hint = f"sudo chown root: {where}"
+            raise NoToken(f"no token: {where}: {error.strerror}", hint=hint) from error
     text = raw.strip()
     if not text or len(raw) > TOKEN_LIMIT or not all(0x21 <= byte <= 0x7E for byte in text):
         raise NoToken(f"no token: {where} does not hold one line of printable ASCII", hint="paste the token alone")
