@@ -6,14 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from world.fleet import NAME, call, request_for
 from world.slow_signer import SlowSigner
-from world.visitors import Pair, put
+from world.visitors import Got, Pair, put
 
 from agent.devshield.authority import Authority
 from agent.devshield.registration.office import RegistrationAuthority, Setup
@@ -120,19 +120,27 @@ def test_first_contact_while_the_operator_revokes_gives_nothing_back(
     slow: RegistrationAuthority, tmp_path: Path, method: str
 ) -> None:
     shown = first(slow, tmp_path)
-    lock = slow.ledger.directory / "lock"
     [file] = (slow.ledger.directory / "keys").glob("*.json")
-    with ThreadPoolExecutor(1) as pool, lock.open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        csr = request_for()[1] if method == "POST" else None
-        contact = pool.submit(call, slow, method, csr, shown=shown)
-        awaited(lock)  # it has read the entry
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"state": "revoked"}))
-        fcntl.flock(held, fcntl.LOCK_UN)
+    csr = request_for()[1] if method == "POST" else None
 
-        assert contact.result(30).status == 403
+    def revoke() -> None:
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"state": "revoked"}))
+
+    assert meanwhile(slow, lambda: call(slow, method, csr, shown=shown), revoke).status == 403
     assert states(slow) == ["revoked"]
     assert call(slow, "GET", shown=shown).status == 403
+
+
+def meanwhile(office: RegistrationAuthority, ask: Callable[[], Got], change: Callable[[], object]) -> Got:
+    """What a caller gets whose records are changed after they were read and before they can be written."""
+    lock = office.ledger.directory / "lock"
+    with ThreadPoolExecutor(1) as pool, lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        asked = pool.submit(ask)
+        awaited(lock)
+        change()
+        fcntl.flock(held, fcntl.LOCK_UN)
+        return asked.result(30)
 
 
 def awaited(lock: Path) -> None:
@@ -154,6 +162,7 @@ def test_predecessor_revoked_by_the_operator_is_not_called_replaced(
         operator(slow, "revoke", old.key)
 
     assert (asked.result().status, states(slow)) == (200, ["revoked", "issued"])
+    assert call(slow, "GET", shown=shown).status == 403
 
 
 def test_certificate_revoked_by_its_fingerprint_takes_the_renewal_that_is_being_signed_with_it(
@@ -187,3 +196,11 @@ def test_token_is_withdrawn_before_any_device_came_with_it(slow: RegistrationAut
     assert operator(slow, "revoke", NAME) == f"withdrawn: 1 unused token for {NAME}\n"
     assert operator(slow, "revoke", anyones[:8]) == f"withdrawn: 1 unused token for {anyones[:8]}\n"
     assert [call(slow, "POST", request_for()[1], token=token).status for token in tokens] == [403, 403]
+
+
+def test_token_withdrawn_while_its_device_asks_gives_nothing(slow: RegistrationAuthority) -> None:
+    token, (_, csr) = slow.ledger.new_token(expires=LATER), request_for()
+    [file] = (slow.ledger.directory / "tokens").glob("*.json")
+
+    assert meanwhile(slow, lambda: call(slow, "POST", csr, token=token), file.unlink).status == 403
+    assert states(slow) == []
