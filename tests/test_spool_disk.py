@@ -164,6 +164,17 @@ with spool_in(path) as spool:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody needs root")
+def test_what_root_makes_in_the_directory_of_the_service_is_the_services(tmp_path: Path) -> None:
+    let_in(tmp_path)
+    os.chown(tmp_path, 65534, 65534)
+    with spool_in(tmp_path, watermark=tmp_path / "watermark") as spool:
+        spool.append(readings(1))
+        owners = {file.name: (file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()}
+    assert owners == dict.fromkeys(("spool.db", "spool.db-wal", "watermark"), (65534, 65534))
+    assert run(AS_NOBODY, tmp_path).stdout.splitlines() == ["", "2"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody needs root")
 def test_a_file_of_another_owner_is_named(tmp_path: Path) -> None:
     with spool_in(tmp_path) as spool:
         spool.append(readings(1))

@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 from contextlib import closing, suppress
-from os import O_DIRECTORY, O_RDONLY, fsync
+from os import O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR, fchown, fsync, geteuid
 from os import close as close_fd
 from os import open as open_fd
 from pathlib import Path
@@ -67,8 +67,21 @@ def begun(path: Path) -> Path:
     fresh = path.with_name(path.name + ".new")
     for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
         leftover.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
+    close_fd(new_file(fresh))
     return fresh
+
+
+def new_file(path: Path) -> int:
+    """A descriptor of a file that was not there, mode 0600. Raises OSError.
+
+    Where root makes it, as by `run --once`, it is the directory's owner's: the service must open it afterwards.
+    """
+    fd = open_fd(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if geteuid() == 0:
+        with suppress(OSError):  # a file system without owners
+            owner = path.parent.stat()
+            fchown(fd, owner.st_uid, owner.st_gid)
+    return fd
 
 
 def grow(db: sqlite3.Connection, size: int) -> bool:

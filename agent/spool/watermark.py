@@ -14,6 +14,8 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from agent.spool.blank import new_file
+
 log = logging.getLogger(__name__)
 
 _FORM: Final = struct.Struct("<QqI")  # spool id, the floor of what has left, CRC-32 of the two
@@ -30,7 +32,10 @@ class Watermark:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                self._fd = new_file(path)
             self.seq = self._read(os.pread(self._fd, _FORM.size, 0))
         except OSError as error:
             log.warning(
