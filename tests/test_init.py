@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,17 @@ def test_without_the_right_to_write_it_says_who_has_it(tmp_path: Path, mode: int
         code, _, said = init(tmp_path, "--url", URL)
     again = f"next: sudo sensor-agent --config {tmp_path}/etc/config.toml init --url={URL}\n"
     assert (code, again in said) == (73, True), said
+
+
+def test_the_service_may_read_it_whatever_roots_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert init(tmp_path, "--url", URL)[0] == 0
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    made = tmp_path / "etc", tmp_path / "etc/config.toml"
+    assert [file.stat().st_mode & 0o777 for file in made] == [0o755, 0o644]
 
 
 def test_a_full_disk_leaves_no_half_a_configuration_in_the_way(tmp_path: Path, disk: Disk) -> None:

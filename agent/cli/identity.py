@@ -46,7 +46,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", co
     back.add_argument("--json", action="store_true", help="one JSON object")
     gone = _member(members, common, "reset", "remove every key and certificate of this device", reset)
     gone.add_argument(
-        "--image", action="store_true", help="and token, spool and ids: what no image may hold; of the one at --root DIR"
+        "--image",
+        action="store_true",
+        help="and token, spool and ids: what no image may hold; under --root DIR",
     )
     bundle.add_to(members, common)
 

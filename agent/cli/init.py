@@ -146,8 +146,9 @@ def _quoted(text: str) -> str:
 
 def _write(file: Path, text: str, *, again: str) -> None:
     """Make the file; one that appeared meanwhile is kept, and none is left that is not whole. `again` is the
-    command of somebody who may.
+    command of somebody who may. Everybody may read it, and so the service.
     """
+    before = os.umask(0o022)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         made = file.open("x", encoding="utf-8")
@@ -163,6 +164,8 @@ def _write(file: Path, text: str, *, again: str) -> None:
         raise CannotWrite(
             f"{file}: {error.strerror or error}", hint=f"findmnt -T {file.parent}; df {file.parent}"
         ) from error
+    finally:
+        os.umask(before)
 
 
 def _tell(file: Path, here: list[Table], notes: Iterable[Note], todo: str) -> None:
