@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from world.rig import FREEZER_TABLE, Rig
+from world.rig import FREEZER, FREEZER_TABLE, Rig
 
 from agent.devshield.shield import Setup, Shield
 
@@ -13,7 +13,8 @@ def test_readings_of_a_spool_that_was_deleted_are_kept_though_their_keys_were_us
         ports = {name: rig.where[name] for name in ("port", "api_port")}
         rig.shield = Shield(Setup(tmp_path / "shield", rule="strict", api="extended", **ports))
         rig.enroll()
-        for _ in range(2):
+        for celsius in (-18.0, -17.5):  # else the same reading again, where all of it takes less than a second
+            rig.tree.add(FREEZER, celsius)
             for _ in range(2):
                 assert rig.run("run", "--once").returncode == 0
             for file in tmp_path.glob("spool.db*"):
