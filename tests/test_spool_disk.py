@@ -14,7 +14,9 @@ from world.readings import readings, spool_in
 from world.rig import Rig
 from world.users import let_in
 
-from agent.spool import Spool
+from agent.config import Config, UplinkConfig
+from agent.spool import Counts, Spool
+from agent.status.problems import of_spool
 
 
 class Card:
@@ -183,6 +185,9 @@ def test_a_file_of_another_owner_is_named(tmp_path: Path) -> None:
     done = run(AS_NOBODY, tmp_path)
     trouble, in_memory = done.stdout.splitlines()
     assert "belongs to user 0, this process runs as user 65534" in trouble
+    counts = Counts(pending=0, held=0, set_aside=0, dropped=0, oldest=None, trouble=trouble)
+    (told,) = of_spool(counts, Config(UplinkConfig(url="https://shield.test/temps"), ()), before=None)
+    assert told.fix == "sudo chown -R sensor-agent: /var/lib/sensor-agent"
     assert in_memory == "1"
     assert (tmp_path / "spool.db").read_bytes() == before
 

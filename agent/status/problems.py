@@ -63,7 +63,9 @@ def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[P
     found = []
     directory = config.spool.path.rpartition("/")[0]
     if counts.trouble:
-        found.append(Problem(f"spool: {counts.trouble}", f"df {directory}; findmnt -T {directory}", broken=True))
+        theirs = "belongs to user" in counts.trouble  # as the spool's opening tells it
+        fix = f"sudo chown -R sensor-agent: {directory}" if theirs else f"df {directory}; findmnt -T {directory}"
+        found.append(Problem(f"spool: {counts.trouble}", fix, broken=True))
     aside = counts.set_aside - (before.set_aside if before else 0)
     if aside > 0:
         what = f"spool: {counted(aside)} set aside until you retry or drop them"
