@@ -1,7 +1,8 @@
 """The control channel: a Unix socket in the run directory, by which commands ask the daemon for what only it can open.
 
 One question at a time: one line of JSON in, lines of JSON out, the last of which says `done` or `error`. Whoever asks is
-told by the kernel (SO_PEERCRED, unix(7)), not by what it says. One thread serves it, asleep until somebody calls.
+told by the kernel (SO_PEERCRED, unix(7)), not by what it says. One thread waits for them, asleep until somebody calls, and
+each has another for its answer: one that does not read keeps nobody waiting.
 """
 
 import json
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 NAME: Final = "control"
 QUESTION_BYTES: Final = 64 << 10
 PATIENCE_SECONDS: Final = 60.0  # with a peer that does not listen
-QUESTION_SECONDS: Final = 5.0  # for the whole question: who says a letter now and then keeps the others waiting
+AT_ONCE, IN_ALL = 4, 16  # answers to one user, so that nobody keeps the others out; the unit has 64 tasks
+QUESTION_SECONDS: Final = 5.0  # for the whole question: a letter now and then is no question
 BACKLOG: Final = 8
 
 Message = dict[str, Any]
@@ -51,6 +53,7 @@ class Control(threading.Thread):
         super().__init__(name="control", daemon=True)
         self._directory, self._answer, self._question_seconds = directory, answer, question_seconds
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._served = list[int]()  # the users of the answers under way
 
     def run(self) -> None:
         """Accept until the socket is shut down."""
@@ -65,8 +68,14 @@ class Control(threading.Thread):
         with suppress(OSError), self._socket:  # shut down
             while True:
                 peer, _ = self._socket.accept()
-                with closing(peer), suppress(OSError):  # the peer has gone
-                    self._serve(peer)
+                credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                _, user, _ = struct.unpack("3i", credentials)
+                if self._served.count(user) >= AT_ONCE or len(self._served) >= IN_ALL:
+                    with closing(peer), suppress(OSError):
+                        peer.sendall(_line({"error": "the daemon answers too many already", "exit_code": 75}))
+                    continue
+                self._served.append(user)
+                threading.Thread(target=self._attend, args=(peer, user), name="answer", daemon=True).start()
 
     def close(self) -> None:
         """End it; an answer under way is cut short."""
@@ -85,9 +94,15 @@ class Control(threading.Thread):
         (self._directory / NAME).chmod(0o666)  # whatever the umask; who may do what is decided by who asks
         self._socket.listen(BACKLOG)
 
-    def _serve(self, peer: socket.socket) -> None:
-        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, user, _ = struct.unpack("3i", credentials)
+    def _attend(self, peer: socket.socket, user: int) -> None:
+        with closing(peer):
+            try:
+                with suppress(OSError):  # the peer has gone
+                    self._serve(peer, user)
+            finally:
+                self._served.remove(user)  # before it can ask again
+
+    def _serve(self, peer: socket.socket, user: int) -> None:
         said = _question(peer, self._question_seconds)
         peer.settimeout(PATIENCE_SECONDS)
         with peer.makefile("wb") as stream:
@@ -139,19 +154,25 @@ def ask(directory: Path, question: Message) -> Iterator[Message]:
 
 def _answer(peer: socket.socket, question: Message) -> Iterator[Message]:
     last: Message = {}
-    with closing(peer), peer.makefile("rwb") as stream:
+    slowest = 0.0
+    with closing(peer), peer.makefile("rb") as stream:
         try:
-            stream.write(_line(question))
-            stream.flush()
+            with suppress(BrokenPipeError):  # refused before it was heard: what was said of that is still to be read
+                peer.sendall(_line(question))
             for raw in stream:
                 last = json.loads(raw)
                 if "error" in last:
                     raise Told(last)
+                given = time.monotonic()
                 yield last
+                slowest = max(slowest, time.monotonic() - given)
         except (OSError, ValueError) as error:
             raise Gone(f"the daemon's answer broke off: {error}", hint="sensor-agent status") from error
     if not last.get("done"):
-        raise Gone("the daemon ended in the middle of its answer", hint="sensor-agent status")
+        what = "the daemon ended in the middle of its answer"
+        if slowest > PATIENCE_SECONDS:
+            what = f"the answer was not read for {PATIENCE_SECONDS:.0f} s, and the daemon has ended it"
+        raise Gone(what, hint="sensor-agent status")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The control channel: who asks is told by the kernel, nonsense is answered, and a peer that hangs or goes costs nobody."""
 
+import contextlib
 import json
 import os
 import socket
@@ -7,18 +8,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from world.readings import readings, spool_in
 from world.users import NOBODY, as_nobody
 
-from agent import desk
-from agent.control import NAME, Control, Gone, Message, Told, ask
+from agent import control, desk
+from agent.control import AT_ONCE, NAME, Control, Gone, Message, Told, ask
 from agent.errors import Refused, SpoolError
 
 
 def answer(question: Message, user: int) -> Iterator[Message]:
     """Says who asks; stops early, or fails, when asked to."""
+    while question.get("ask") == "for ever":
+        yield {"more": "x" * 4096}
     if question.get("ask") == "fail":
         raise SpoolError("spool: no", hint="look")
     yield {"user": user}
@@ -32,16 +36,16 @@ def directory() -> Iterator[Path]:
     with TemporaryDirectory() as scratch:
         Path(scratch).chmod(0o755)
         deep = Path(scratch, *["a-directory-with-a-long-name"] * 4)
-        control = Control(deep, answer)
-        control.start()
+        served = Control(deep, answer)
+        served.start()
         for _ in range(500):
             if (deep / NAME).exists() and os.stat(deep / NAME).st_mode & 0o777 == 0o666:  # noqa: PTH116
                 break
             threading.Event().wait(0.01)
         yield deep
-        control.close()
-        control.join(5)
-        assert not control.is_alive()
+        served.close()
+        served.join(5)
+        assert not served.is_alive()
         assert not (deep / NAME).exists()
 
 
@@ -89,6 +93,37 @@ def test_nonsense_is_answered_and_the_next_question_too(directory: Path, said: b
     except ConnectionError:
         assert len(said) > 60_000  # closed before everything was read
     assert list(ask(directory, {}))
+
+
+def test_readers_that_pause_keep_nobody_waiting_and_one_user_no_other(directory: Path) -> None:
+    paused: list[Any] = [ask(directory, {"ask": "for ever"}) for _ in range(AT_ONCE - 1)]
+    for each in paused:
+        next(each)
+    assert list(ask(directory, {})) == [{"user": os.geteuid()}, {"done": True}]
+    paused.append(ask(directory, {"ask": "for ever"}))
+    next(paused[-1])
+    with pytest.raises(Told, match="too many already") as raised:
+        list(ask(directory, {}))
+    assert raised.value.exit_code == 75
+    with as_nobody():
+        assert list(ask(directory, {})) == [{"user": NOBODY}, {"done": True}]
+    for each in paused:
+        each.close()
+    for _ in range(500):
+        with contextlib.suppress(Told):
+            assert list(ask(directory, {}))
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("those that have gone are still counted")
+
+
+def test_an_answer_that_was_not_read_says_so(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "PATIENCE_SECONDS", 0.1)
+    answer = ask(directory, {"ask": "for ever"})
+    next(answer)
+    threading.Event().wait(0.5)
+    with pytest.raises(Gone, match="was not read for 0 s"):
+        list(answer)
 
 
 def test_nobody_listens() -> None:
