@@ -138,18 +138,33 @@ def ask(directory: Path, question: Message) -> Iterator[Message]:
 
     Raises FileNotFoundError or ConnectionRefusedError at once if no daemon listens, Refused if it may not be asked.
     """
+    try:
+        peer = _connected(directory)
+    except PermissionError as error:
+        hint = "the same command with sudo"
+        raise Refused(f"the daemon may not be asked: {directory / NAME}: {error}", hint=hint) from error
+    return _answer(peer, question)
+
+
+def listens(directory: Path) -> bool:
+    """Whether a daemon does."""
+    try:
+        _connected(directory).close()
+    except OSError:
+        return False
+    return True
+
+
+def _connected(directory: Path) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     peer.settimeout(PATIENCE_SECONDS)
     try:
         with short(directory) as near:
             peer.connect(f"{near}/{NAME}")
-    except BaseException as error:
+    except BaseException:
         peer.close()
-        if isinstance(error, PermissionError):
-            hint = "the same command with sudo"
-            raise Refused(f"the daemon may not be asked: {directory / NAME}: {error}", hint=hint) from error
         raise
-    return _answer(peer, question)
+    return peer
 
 
 def _answer(peer: socket.socket, question: Message) -> Iterator[Message]:

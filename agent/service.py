@@ -91,6 +91,8 @@ class Service:
         log.info(
             "started", extra={"SENSORS": len(self._assembly.ticks.probes), "PENDING": self._spool.counts().pending}
         )
+        if not self._assembly.ticks.probes:
+            self._say()  # no tick will
         try:
             while (signo := self._wait(well=well)) not in {signal.SIGTERM, signal.SIGINT}:
                 if signo == signal.SIGHUP:
@@ -167,6 +169,8 @@ class Service:
             self._flush.replan(new.plan)
             for thread in (self._sampler, self._uplink):
                 thread.wake.set()
+        if new is None or not new.ticks.probes:
+            self._say()  # no tick will, or not of this
         self._notifier.ready()
 
     def _end(self) -> None:

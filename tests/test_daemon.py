@@ -210,6 +210,42 @@ def test_a_bad_new_configuration_is_refused_and_the_old_one_stays(rig: Rig) -> N
     assert "uplink.url" in rig.log()
 
 
+def test_a_refused_configuration_is_a_problem_until_one_is_taken(rig: Rig) -> None:
+    good = rig.config.read_text()
+    daemon = rig.start()
+    rig.until(lambda: rig.status().get("sensors"))
+    rig.config.write_text(good + "colour = 'red'\n")
+    daemon.send_signal(signal.SIGHUP)
+    problems = rig.until(
+        lambda: [each for each in rig.status()["problems"] if each["what"].startswith("configuration:")]
+    )
+    assert "the new one is refused" in problems[0]["what"]
+    assert "colour" in problems[0]["what"]
+    assert "sensor-agent check --offline" in problems[0]["fix"]
+    rig.config.write_text(good)
+    daemon.send_signal(signal.SIGHUP)
+    rig.until(lambda: not [each for each in rig.status()["problems"] if each["what"].startswith("configuration:")])
+
+
+@pytest.mark.parametrize("enrolled", [True, False])
+def test_a_daemon_without_sensors_runs_and_says_that_it_measures_nothing(rig: Rig, *, enrolled: bool) -> None:
+    if enrolled:
+        rig.enroll()
+    sensors = rig.config.read_text()
+    rig.configure("")
+    daemon = rig.start()
+    rig.until(lambda: rig.status().get("state") == "broken")
+    assert "no sensor is configured: nothing is measured" in [each["what"] for each in rig.status()["problems"]]
+    done = rig.run("status")
+    assert (done.returncode, done.stdout.startswith("broken")) == (2, True)
+    rig.config.write_text(sensors)
+    daemon.send_signal(signal.SIGHUP)
+    rig.until(lambda: rig.status()["state"] != "broken")
+    rig.configure("")
+    daemon.send_signal(signal.SIGHUP)
+    rig.until(lambda: rig.status()["state"] == "broken")
+
+
 def test_a_killed_daemon_loses_nothing_and_repeats_at_most_one_reading(rig: Rig) -> None:
     rig.enroll()
     rig.stop_shield()

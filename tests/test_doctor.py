@@ -837,6 +837,11 @@ def _(_: Patient) -> list[Check]:
     return found
 
 
+@case("daemon: it runs and has written no status…")
+def _(patient: Patient) -> list[Check]:
+    return [units.daemon(None, {}, mute=patient.root / "run/sensor-agent")]
+
+
 @case("daemon: not running")
 def _(_: Patient) -> None:
     return

@@ -20,6 +20,7 @@ from world.statuses import WELL
 from world.users import as_nobody, let_in
 
 from agent.cli.status_seen import seen
+from agent.control import Control
 from agent.status_file import StatusFile
 
 AGENT = [sys.executable, "-m", "agent"]
@@ -85,6 +86,22 @@ def test_a_configuration_that_is_refused_is_why_no_daemon_runs(tmp_path: Path) -
     assert "no daemon has run since boot" in done.stderr
     assert "uplink.colour" in done.stderr
     assert done.stderr.endswith(f"next: sensor-agent --config {config} check --offline\n")
+
+
+def test_a_daemon_that_cannot_write_its_status_is_not_said_to_be_none(tmp_path: Path) -> None:
+    where = tmp_path / "run/sensor-agent"
+    served = Control(where, lambda _question, _user: iter(()))
+    served.start()
+    while not (where / "control").exists():
+        served.join(0.01)
+    said = [ask(tmp_path).stderr]
+    StatusFile(tmp_path).write(fresh() | {"pid": 1})  # of a daemon before
+    (where / "status.json").write_text((where / "status.json").read_text().replace(f'"pid": {os.getpid()}', '"pid": 0'))
+    said.append(ask(tmp_path).stderr)
+    served.close()
+    for each in said:
+        assert "a daemon runs and has written no status" in each
+        assert each.endswith(f"next: df {where}\n")
 
 
 def test_it_needs_no_colour_and_no_unicode(tmp_path: Path) -> None:

@@ -69,13 +69,22 @@ def _service(state: State) -> Check:
     return ok("unit", f"{SERVICE} is {active}, {state.get('UnitFileState')}")
 
 
-def daemon(found: tuple[dict[str, Any], bool] | None, states: Mapping[str, State]) -> Check:
-    """The line about the daemon: its last status and whether it lives, None if there has been none since boot."""
+def daemon(
+    found: tuple[dict[str, Any], bool] | None, states: Mapping[str, State], *, mute: Path | None = None
+) -> Check:
+    """The line about the daemon: its last status and whether it lives, None if there has been none since boot.
+
+    `mute` is where its status should be, of one that answers questions.
+    """
     if found is None or not found[1]:
         service = states.get(SERVICE, {})
         if service.get("ActiveState") in UP and not _dies(service):
             saw = "it starts: its first readings are under way"
-            return warn("daemon", saw, f"sensor-agent check # in a minute; if it stays: {LOG}")
+            return warn("daemon", saw, f"sensor-agent check # in a minute; if it stays: df /run; {LOG}")
+        if mute:
+            return warn(
+                "daemon", "it runs and has written no status: it has just begun, or the disk is full", f"df {mute}"
+            )
         return warn("daemon", "not running", "sudo systemctl start sensor-agent")
     state, problems = found[0].get("state"), found[0].get("problems") or []
     saw = f"{state}, since {found[0].get('since')}"

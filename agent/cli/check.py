@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from agent import identity, status_file
+from agent import control, identity, status_file
 from agent.checks import Check, accounts, buses, disk, network, units
 from agent.checks import clock as clocks
 from agent.checks import configuration as configurations
@@ -144,7 +144,8 @@ def _online(config: Config, found: Identity, *, synchronised: bool) -> Iterator[
 
 def _daemon(root: Path, states: Mapping[str, units.State]) -> Check:
     try:
-        return units.daemon(status_file.read(root), states)
+        directory = root / status_file.RUN_DIRECTORY
+        return units.daemon(status_file.read(root), states, mute=directory if control.listens(directory) else None)
     except (OSError, ValueError) as error:
         return warn("daemon", f"its status cannot be read: {error}", "systemctl status sensor-agent")
 

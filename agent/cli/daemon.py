@@ -22,7 +22,7 @@ from agent.sampler import Sampler
 from agent.sensors import Wait
 from agent.service import Assembly, Service, block_awaited_signals
 from agent.spool import Spool
-from agent.status import trends
+from agent.status import Problem, trends
 from agent.status_file import RUN_DIRECTORY, StatusFile
 from agent.status_file import read as last_status
 from agent.ticks import Ticks
@@ -87,13 +87,15 @@ class Assembler:
             if new.spool.path != self._config.spool.path:
                 raise ConfigError(  # noqa: TRY301 - refused like what `load` finds
                     f"spool.path: cannot change while running (got {new.spool.path!r})",
-                    hint="systemctl restart sensor-agent",
+                    hint="sudo systemctl restart sensor-agent",
                 )
             made = self.assemble(new)
         except ConfigError as error:
             log.error("new configuration refused, the old one stays", extra={"PROBLEMS": str(error)})  # noqa: TRY400
+            what = f"configuration: the old one stays in force, the new one is refused: {error.problems[0]}"
+            self._status.refused = Problem(what, error.hint or "sensor-agent check --offline")
             return None
-        self._config = new
+        self._config, self._status.refused = new, None
         log.info("configuration reloaded", extra={"SENSORS": len(new.sensors)})
         return made
 

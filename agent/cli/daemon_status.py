@@ -11,7 +11,7 @@ from agent.flash import Flash, written
 from agent.flush import Flush
 from agent.sampler import Sampler
 from agent.spool import Counts, Spool
-from agent.status import Moment, seen_to, snapshot
+from agent.status import Moment, Problem, seen_to, snapshot
 
 
 class DaemonStatus:
@@ -21,6 +21,7 @@ class DaemonStatus:
 
     def __init__(self, spool: Spool, flush: Flush, flash: Flash) -> None:
         self._spool, self._flush = spool, flush
+        self.refused: Problem | None = None  # the new configuration, since the latest reload
         self._begun = time.time()
         self._no_news = self._last = spool.counts()
         self._backlog, self._flash = Backlog(), flash
@@ -32,7 +33,15 @@ class DaemonStatus:
         self._flash = self._flash.after(written(counts.commits), moment.stamp)
         self._no_news, self._last = seen_to(self._no_news, self._last, counts), counts
         said = describe(
-            config, moment, counts, self._flush, sampler, running=running, backlog=self._backlog, before=self._no_news
+            config,
+            moment,
+            counts,
+            self._flush,
+            sampler,
+            running=running,
+            backlog=self._backlog,
+            before=self._no_news,
+            refused=self.refused,
         )
         said["spool"] |= self._flash.facts()
         return said
@@ -53,6 +62,7 @@ def describe(
     running: bool,
     backlog: Backlog | None = None,
     before: Counts | None = None,
+    refused: Problem | None = None,
 ) -> dict[str, Any]:
     """The status of these parts at that moment."""
     return snapshot(
@@ -66,4 +76,5 @@ def describe(
         running=running,
         backlog=backlog,
         before=before,
+        refused=refused,
     )

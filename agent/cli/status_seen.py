@@ -29,9 +29,15 @@ def seen(root: Path, now: datetime, config: Path | None = None) -> dict[str, Any
     """
     try:
         found = status_file.read(root)
+        last, alive = found or ({}, False)
+        if not alive:
+            from agent.control import listens  # here: it brings the socket library
+
+            if listens(root / status_file.RUN_DIRECTORY):
+                what = "a daemon runs and has written no status: it has just begun, or the disk is full"
+                raise NoStatus(what, hint=f"df {root / status_file.RUN_DIRECTORY}")
         if found is None:
             raise _none(config)
-        last, alive = found
         if not all(isinstance(last.get(key), kind) for kind, keys in PARTS.items() for key in keys):
             raise ValueError("it is not whole")  # noqa: TRY301 - the content, not a type
         return judged(last, now, alive=alive)

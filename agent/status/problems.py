@@ -58,6 +58,14 @@ def of_sensors(health: Mapping[str, Health]) -> list[Problem]:
     return found
 
 
+def of_configuration(config: Config, refused: Problem | None) -> list[Problem]:
+    """The new one that a reload has refused, and one by which nothing is measured."""
+    found = [refused] if refused else []
+    if not config.sensors:
+        found.append(Problem("no sensor is configured: nothing is measured", "sensor-agent probe", broken=True))
+    return found
+
+
 def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[Problem]:
     """A disk that refuses, and what was dropped or set aside by this daemon: a restart says that it was seen."""
     found = []

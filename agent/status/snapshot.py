@@ -13,7 +13,16 @@ from agent.reading import utc_text
 from agent.sampler import Health
 from agent.spool import Counts
 from agent.status.moment import Moment
-from agent.status.problems import of_clock, of_identity, of_line, of_sensors, of_spool, state_of
+from agent.status.problems import (
+    Problem,
+    of_clock,
+    of_configuration,
+    of_identity,
+    of_line,
+    of_sensors,
+    of_spool,
+    state_of,
+)
 from agent.trend import STEP_SECONDS
 
 
@@ -29,14 +38,18 @@ def snapshot(
     running: bool = True,
     backlog: Backlog | None = None,
     before: Counts | None = None,
+    refused: Problem | None = None,
 ) -> dict[str, Any]:
-    """The whole status, worst problem first; `before` is what the spool held when the daemon began, which is no news."""
+    """The whole status, worst problem first; `before` is what the spool held when the daemon began, which is no news; the
+    new configuration is `refused`.
+    """
     able = can_renew(config.enroll.issuer, renew_url=config.enroll.renew_url)
     found = [
         *of_spool(counts, config, before=before),
         *of_line(line, delivered, identity),
         *of_identity(identity, moment, able=able),
         *of_clock(counts, moment),
+        *of_configuration(config, refused),
         *of_sensors(health),
     ]
     found.sort(key=lambda problem: not problem.broken)
