@@ -73,11 +73,12 @@ def test_purge_takes_what_is_behind_a_link(device: Path) -> None:
     assert (left(device), spool.exists(), identity.exists()) == (set(), False, False)
 
 
-def test_purge_leaves_a_directory_alone_that_is_not_named_after_the_agent(device: Path) -> None:
-    data = moved(device, "var/lib/sensor-agent", "data")
+@pytest.mark.parametrize("place", ["data", "sensor-agents/data"])
+def test_purge_leaves_a_directory_alone_that_is_not_named_after_the_agent(device: Path, place: str) -> None:
+    data = moved(device, "var/lib/sensor-agent", place)
     put(data / "of-somebody-else")
     postrm(device, "purge")
-    assert left(device) == {"data/of-somebody-else", "data/spool.db"}
+    assert left(device) == {f"{place}/of-somebody-else", f"{place}/spool.db"}
 
 
 def test_purge_can_be_said_twice(device: Path) -> None:

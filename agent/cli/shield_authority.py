@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import os
 import signal
 import sys
@@ -24,7 +23,6 @@ ABOUT: Final = (
 DIRECTORY: Final = "/var/lib/sensor-agent-authority"
 SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 SAFE_DAYS: Final = 5  # a third of a life is for renewing, and the runs of a device's daily timer may lie 36 h apart
-log = logging.getLogger(__name__)
 
 
 def add_to(members: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
@@ -92,8 +90,10 @@ def serve(args: argparse.Namespace) -> int:
     if not 1 <= args.days <= 5475:
         raise ConfigError(f"--days: must be 1 to 5475 (got {args.days})")
     if args.days < SAFE_DAYS:
-        about = {"DAYS": args.days, "HINT": f"give --days {SAFE_DAYS} or more, or devices another renewal timer"}
-        log.warning("certificates may end before the daily renewal", extra=about)
+        more = f"give --days {SAFE_DAYS} or more, or devices another renewal timer"
+        sys.stderr.write(
+            f"sensor-agent: --days {args.days}: certificates may end before the daily renewal\nnext: {more}\n"
+        )
     # blocked before any thread starts, so that all of them leave these signals to the wait below
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     setup = Setup(

@@ -16,6 +16,7 @@ inherit python_hatchling systemd useradd
 # OE-core has the standard library in pieces, too
 RDEPENDS:${PN} += "\
     ca-certificates \
+    python3-asyncio \
     python3-core \
     python3-crypt \
     python3-cryptography \
