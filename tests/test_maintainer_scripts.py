@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from world.disk import mounted
 
 DEBIAN: Final = Path(__file__).parent.parent / "packaging/debian"
 KEPT: Final = {
@@ -73,12 +74,30 @@ def test_purge_takes_what_is_behind_a_link(device: Path) -> None:
     assert (left(device), spool.exists(), identity.exists()) == (set(), False, False)
 
 
-@pytest.mark.parametrize("place", ["data", "sensor-agents/data"])
-def test_purge_leaves_a_directory_alone_that_is_not_named_after_the_agent(device: Path, place: str) -> None:
+@pytest.mark.parametrize("place", ["data", "sensor-agents/data", "data/sensor-agents", "data/sensor-agent-authority"])
+def test_purge_leaves_a_directory_alone_that_is_not_called_as_the_packages_own(device: Path, place: str) -> None:
     data = moved(device, "var/lib/sensor-agent", place)
     put(data / "of-somebody-else")
     postrm(device, "purge")
     assert left(device) == {f"{place}/of-somebody-else", f"{place}/spool.db"}
+
+
+def test_purge_leaves_an_empty_directory_of_somebody_else(device: Path) -> None:
+    (device / "srv/empty").mkdir(parents=True)
+    (device / "var/lib/sensor-agent/spool.db").unlink()
+    (device / "var/lib/sensor-agent").rmdir()
+    (device / "var/lib/sensor-agent").symlink_to(device / "srv/empty")
+    postrm(device, "purge")
+    assert ((device / "srv/empty").is_dir(), left(device)) == (True, set())
+
+
+def test_purge_leaves_what_is_mounted_below_and_takes_the_rest(device: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    place = device / "var/lib/sensor-agent/backup"
+    with mounted(place, size=1 << 20):
+        put(place / "of-somebody-else")
+        postrm(device, "purge")
+        assert left(device) == {"var/lib/sensor-agent/backup/of-somebody-else"}
+        assert f"{place.parent}: not empty; next: findmnt | grep {place.parent}\n" in capfd.readouterr().err
 
 
 def test_purge_can_be_said_twice(device: Path) -> None:
