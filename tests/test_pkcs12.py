@@ -5,16 +5,13 @@ import contextlib
 import http.client
 import json
 import re
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world.enrollee import Api, Done, Enrollee
 from world.identities import authority, put_pair
-from world.server import Server, answer
 
 from agent import pem, pkcs12
 from agent.cli import bundle
@@ -145,59 +142,6 @@ def test_a_file_that_cannot_be_made_costs_no_token(shield: Shield, tmp_path: Pat
         run(tmp_path, "--name=ios-bootstrap", *words[1:], out=words[0])
 
     assert (shield.issued.all(), sorted(tmp_path.glob("reader*"))) == ([], [])
-
-
-def bundled(device: Enrollee, *words: str) -> Done:
-    """`identity bundle` of a new reader."""
-    (device.directory / "password").write_text(PASSWORD)
-    words = (str(device.directory / "reader.p12"), f"--password-file={device.directory}/password", *words)
-    return device("identity", "bundle", *words)
-
-
-def test_a_reader_that_waits_for_approval_gets_the_key_that_was_approved(tmp_path: Path) -> None:
-    device = Enrollee(tmp_path / "device")
-    with device.asking(Api(script=[answer(202, b'{"result": {}}')])) as server:
-        done = bundled(device, "--name=anna")
-        assert (done.code, "reader.p12.key" in done.said) == (75, True)
-        assert (device.directory / "reader.p12.key").stat().st_mode & 0o777 == 0o600
-        assert bundled(device, "--name=anna").code == 0
-    first, second = (json.loads(seen.body)["csr"].encode() for seen in server.seen if seen.method == "POST")
-    assert pem.same_key(first, second)
-    assert openssl(device.directory / "reader.p12", "-nodes").returncode == 0
-    assert not (device.directory / "reader.p12.key").exists()
-
-
-def test_a_reader_whose_answer_was_lost_costs_one_certificate(tmp_path: Path) -> None:
-    device, api, unlisted = Enrollee(tmp_path / "device"), Api(), list[dict[str, str]]()
-
-    def lost(sock: socket.socket, server: Server) -> bool:
-        api.lost(sock, server)
-        unlisted.append(api.issued.pop())
-        return False
-
-    api.script = [lost]
-    with device.asking(api):
-        assert bundled(device, "--name=anna").code == 75
-        api.issued += unlisted
-        assert bundled(device, "--name=anna").code == 0
-    assert len(api.issued) == 1
-
-
-@pytest.mark.parametrize("again", [["--name=bert"], ["--name=anna", "--rsa"]])
-def test_the_key_of_another_reader_is_not_taken(tmp_path: Path, again: list[str]) -> None:
-    device = Enrollee(tmp_path / "device")
-    with device.asking(Api(script=[answer(202, b'{"result": {}}')])) as server:
-        assert bundled(device, "--name=anna").code == 75
-        assert bundled(device, *again).code == 0
-    first, second = (json.loads(seen.body)["csr"].encode() for seen in server.seen if seen.method == "POST")
-    assert not pem.same_key(first, second)
-
-
-def test_a_refused_reader_leaves_no_key(tmp_path: Path) -> None:
-    device = Enrollee(tmp_path / "device")
-    with device.asking(Api(script=[answer(403, b"{}")]), zone_id=""):
-        assert bundled(device, "--name=anna").code == 77
-    assert not list(device.directory.glob("reader*"))
 
 
 def test_pem_beside_it_is_an_rsa_key_as_pkcs8_when_asked_for(home: Path) -> None:

@@ -51,6 +51,8 @@ def bundle(args: argparse.Namespace) -> int:
         raise ConfigError("password and token cannot both come from standard input", hint="give --token-file F")
     if args.rsa and not args.name:
         raise ConfigError("--rsa: is for a new reader", hint="give --name")
+    if args.pem and os.path.realpath(args.pem) in map(os.path.realpath, (args.out, new_reader.waiting(args.out))):
+        raise ConfigError(f"--pem: {args.pem} is the bundle, or where its key waits", hint="give another name")
     for file in (args.out, args.pem):
         if file is not None and os.path.lexists(file):
             raise CannotWrite(f"{file} is there already and is not overwritten", hint=f"rm {file} # or another name")

@@ -7,6 +7,7 @@ a second certificate: the same command goes on.
 import argparse
 import json
 import os
+import stat
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -58,11 +59,21 @@ def enrolled(args: argparse.Namespace, config: Config) -> tuple[bytes, bytes]:
 
 
 def _kept(file: Path, wanted: bytes) -> bytes | None:
-    """The key that an earlier try for the same left."""
+    """The key that an earlier try for the same left. Raises CannotWrite for a file that somebody else could have made."""
     try:
-        text = file.read_bytes()
-    except OSError:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            seen = os.fstat(stream.fileno())
+            # readable by others is what a FAT stick makes of 0600
+            own = stat.S_ISREG(seen.st_mode) and not seen.st_mode & 0o022 and seen.st_uid == os.geteuid()
+            text = stream.read() if own else None
+    except FileNotFoundError:
         return None
+    except OSError:
+        text = None
+    if text is None:
+        raise CannotWrite(
+            f"{file}: is no key that this user left there", hint=f"ls -ld {file} # give the bundle another name"
+        )
     return text.removeprefix(wanted) if text.startswith(wanted) and text.endswith(b"-----\n") else None
 
 
