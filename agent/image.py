@@ -20,7 +20,7 @@ MACHINE_ID: Final = "/etc/machine-id"
 DBUS_ID: Final = "/var/lib/dbus/machine-id"
 UNSET: Final = {"", "uninitialized"}  # machine-id(5)
 T = TypeVar("T")
-USER_DATA: Final = ("boot/user-data", "boot/firmware/user-data", "var/lib/cloud/*/*/user-data*")  # cloud-init's
+USER_DATA: Final = ("/boot/user-data", "/boot/firmware/user-data")  # cloud-init's
 LINKS: Final = 40  # as the kernel follows at most
 SYSTEM: Final = (
     ("/var/lib/systemd/random-seed", "random seed", "every device would draw the same numbers first"),
@@ -117,9 +117,10 @@ def findings(root: Path, where: Places) -> Iterator[Found]:
     anyone = "whoever has the image could enroll"
     if _mode(inside(root, where.token)):
         yield Found("token", where.token, anyone)
-    for path in (f"/{each.relative_to(root)}" for pattern in USER_DATA for each in root.glob(pattern)):
-        if where.token in _text(inside(root, path, last=True)):
-            yield Found("token", path, anyone, f"take the token out of {root}{path}")
+    for path in _user_data(root):
+        here = inside(root, path, last=True)
+        if where.token in _text(here):
+            yield Found("token", path, anyone, f"take the token out of {here}")
     directory, name = os.path.split(where.spool)
     for each in look(names, inside(root, directory, last=True)) or ():
         # its journals, what was moved aside as damaged, one not yet in its place
@@ -135,6 +136,14 @@ def findings(root: Path, where: Places) -> Iterator[Found]:
     if where.name:
         fix = "take device.name out of the configuration"
         yield Found("name", "device.name", f"every device would be called {where.name}", fix)
+
+
+def _user_data(root: Path) -> list[str]:
+    """Where cloud-init's may be; what it has kept is /var/lib/cloud/*/*/user-data*."""
+    kept = ["/var/lib/cloud"]
+    for _ in range(3):
+        kept = [f"{each}/{name}" for each in kept for name in look(names, inside(root, each, last=True)) or ()]
+    return [*USER_DATA, *(each for each in kept if Path(each).name.startswith("user-data"))]
 
 
 def _pair(root: Path, where: Places) -> Iterator[Found]:

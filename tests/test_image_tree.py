@@ -37,12 +37,15 @@ def tree(tmp_path: Path) -> Path:
         ("etc/ssl/private/sensor-key.pem", "etc/ssl/private"),
         ("etc/machine-id", "etc/machine-id"),
         ("etc/sensor-agent/conf.d/name.toml", "etc/sensor-agent/conf.d"),
+        ("boot/firmware/user-data", "boot/firmware"),
+        ("var/lib/cloud/seed/nocloud/user-data", "var/lib/cloud/seed/nocloud"),
+        ("var/lib/cloud/seed/nocloud/user-data", "var/lib/cloud"),
     ],
 )
 def test_what_this_user_may_not_look_into_is_not_called_clean(
     tree: Path, capsys: pytest.CaptureFixture[str], name: str, closed: str
 ) -> None:
-    put(tree, name, NAMED)
+    put(tree, name, f"{NAMED}# /etc/sensor-agent/enroll-token")
     assert check(tree, capsys)[0] == 1
     let_in(tree)
     (tree / closed).chmod(0o700)
@@ -122,6 +125,21 @@ def test_a_token_in_cloud_inits_user_data_is_named_and_left_to_its_owner(
     assert file.exists()
     file.write_text("#cloud-config\n")
     assert check(tree, capsys)[0] == 0
+
+
+@pytest.mark.parametrize("link", ["var/lib/cloud", "var/lib/cloud/seed", "var/lib/cloud/seed/nocloud/user-data"])
+def test_a_token_in_user_data_behind_a_link_is_the_images_own(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], link: str
+) -> None:
+    data, token = tmp_path / "data", "/etc/sensor-agent/enroll-token"
+    name = "var/lib/cloud/seed/nocloud/user-data"
+    linked(tree, link, str(data))
+    put(tmp_path, f"data{name[len(link) :]}", token)  # the builder's own
+    assert check(tree, capsys)[0] == 0
+    file = put(tree, f"{data}{name[len(link) :]}".lstrip("/"), token)
+    code, said = check(tree, capsys)
+    assert (code, f"FAIL  token: /{name}" in said) == (1, True)
+    assert said.endswith(f"  next: take the token out of {file}\n")
 
 
 def test_what_the_agent_takes_for_a_configuration_is_taken(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
