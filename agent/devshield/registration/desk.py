@@ -76,8 +76,9 @@ class Desk:
     def _own(self, caller: Token | Entry, page: str) -> Reply:
         """The caller's own certificate, as a list of one page."""
         own = caller if isinstance(caller, Entry) else self._ledger.entry(caller.key) if caller.key else None
-        shown = [_result(own, self._policy)] if own is not None and own.state == "issued" and page == "1" else []
-        return envelope(shown, info={"page": 1, "per_page": 1, "count": len(shown), "total_count": len(shown)})
+        if own is None or own.state != "issued" or page != "1":
+            return _page()
+        return self._certificate(own, _page)
 
     def _caller(self, request: Request) -> Token | Entry | Reply:
         """Who asks: the token shown, else the certificate, which counts as seen from now on."""
@@ -119,15 +120,15 @@ class Desk:
             if known is None:
                 self._ledger.add(entry)
         if entry.state != "waiting":
-            return self._certificate(entry)
+            return self._certificate(entry, envelope)
         if known is None:
             log.info("approval awaited", extra={"NAME": entry.name, "KEY": entry.key})
         shown = {"status": "waiting", "common_name": entry.name, "public_key_sha256": entry.key}
         return _later(envelope(shown, status=202), self._approval_seconds)
 
-    def _certificate(self, entry: Entry) -> Reply:
+    def _certificate(self, entry: Entry, shown: Callable[[dict[str, Any]], Reply]) -> Reply:
         try:
-            return envelope(_result(self._issuance.issued(entry.key), self._policy))
+            return shown(_result(self._issuance.issued(entry.key), self._policy))
         except Forbidden as error:
             return _forbidden(error)
         except TryLater as error:
@@ -140,6 +141,11 @@ class Desk:
 
 def _forbidden(why: object) -> Reply:
     return failure(403, 10000, f"Authentication error: {why}")
+
+
+def _page(*results: dict[str, Any]) -> Reply:
+    number = len(results)
+    return envelope(list(results), info={"page": 1, "per_page": 1, "count": number, "total_count": number})
 
 
 def _later(reply: Reply, seconds: int) -> Reply:

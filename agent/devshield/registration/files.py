@@ -44,6 +44,15 @@ def put(file: Path, content: bytes, *, mode: int) -> None:
         raise CannotWrite(f"{file} cannot be written: {error.strerror}", hint=f"df {file.parent}") from error
 
 
+def append(file: Path, line: str) -> None:
+    """Add a line to a file. Raises CannotWrite, and then a part of the line may be there."""
+    try:
+        with file.open("a") as stream:
+            stream.write(line)
+    except OSError as error:
+        raise CannotWrite(f"{file} cannot be written: {error.strerror}", hint=f"df {file.parent}") from error
+
+
 def remove(file: Path) -> None:
     """Remove a file. Raises CannotWrite."""
     try:

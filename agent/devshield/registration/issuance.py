@@ -40,7 +40,12 @@ class Issuance:
             entry = self._ledger.entry(key)
             if entry is None or entry.state not in IN_FORCE:
                 raise _no_longer(entry)
-            return entry if entry.state == "issued" else self._issue(key, self._signed(entry))
+            if entry.state != "issued":
+                return self._issue(key, self._signed(entry))
+        # the question before may have ended between the entry and this, as on a disk that was full
+        self._ledger.catch_up()
+        self._trust(entry.certificate)
+        return entry
 
     def _signed(self, entry: Entry) -> Signed:
         """The certificate of the entry's key: the one that an earlier question made, or a new one."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from agent.devshield.registration.files import put, read, remove, write
+from agent.devshield.registration.files import append, put, read, remove, write
 from agent.devshield.registration.place import PARTS
 from agent.devshield.registration.records import HASH_LETTERS, Entry, State, Token, hash_of
 from agent.devshield.registration.transitions import moved
@@ -29,6 +29,7 @@ class Ledger:
         self.directory: Final = directory
         self.allowed_file: Final = directory / ALLOWED
         self._threads = threading.RLock()
+        self._unlisted = False  # a change is on disk, and the lists could not be written
         self._tokens, self._keys = (directory / part for part in PARTS)
         try:
             for needed in (directory, self._tokens, self._keys):
@@ -103,13 +104,21 @@ class Ledger:
             if entry is None or changed is None or changed == entry:
                 return changed
             self._keep(changed)
-            if (entry.state, changed.state) == ("asked", "issued"):
-                # one line, which costs the same for the ten-thousandth device
-                with self.allowed_file.open("a") as file:
-                    file.write(_allowed(changed))
-            elif (entry.state, entry.certificate) != (changed.state, changed.certificate) and changed.certificate:
-                self._list()
+            if (entry.state, entry.certificate) != (changed.state, changed.certificate) and changed.certificate:
+                try:
+                    if self._unlisted or changed.state != "issued":
+                        self._list()
+                    else:  # one line, which costs the same for the ten-thousandth device
+                        append(self.allowed_file, _allowed(changed))
+                except CannotWrite:
+                    self._unlisted = True
+                    raise
             return changed
+
+    def catch_up(self) -> None:
+        """Write the lists if the last change is not in them. Raises CannotWrite."""
+        if self._unlisted:
+            self.write_lists()
 
     def _keep(self, entry: Entry) -> None:
         write(self._keys / f"{entry.key}.json", entry)
@@ -166,6 +175,7 @@ class Ledger:
         for file, issued in ((self.directory / REVOKED, False), (self.allowed_file, True)):
             lines = [_allowed(entry) for entry in entries if (entry.state == "issued") is issued]
             put(file, "".join(lines).encode(), mode=0o644)
+        self._unlisted = False
 
 
 def _to(which: str, state: State) -> Callable[[Entry], Entry | None]:

@@ -3,15 +3,20 @@
 import json
 import re
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 import pytest
+from world.fleet import NAME, call, request_for
+from world.visitors import put
 
 from agent.devshield.authority import Authority
 from agent.devshield.registration.ledger import Ledger
+from agent.devshield.registration.office import RegistrationAuthority
 from agent.devshield.registration.records import Entry, Signed, State
 from agent.devshield.registration.transitions import certified, moved, seen
+from agent.errors import CannotWrite
 
 PAGE: Final = Path(__file__).parents[3] / "docs/shield.md"
 
@@ -59,6 +64,36 @@ def test_revoked_while_the_issuer_was_asked_it_is_in_the_list_of_those_who_were(
     ledger.change("0" * 64, lambda now: certified(now, signed))
     assert names(ledger.allowed_file) == ["sensor-a"]
     assert names(ledger.directory / "revoked-fingerprints")[-1] == "sensor-g"
+
+
+@pytest.mark.parametrize("again", ["GET", "POST"])
+def test_certificate_that_could_not_be_listed_is_listed_and_trusted_at_the_next_question(
+    office: RegistrationAuthority, tmp_path: Path, again: str
+) -> None:
+    key, csr = request_for()
+    token, allowed = office.ledger.new_token(expires=4_000_000_000.0), office.ledger.allowed_file
+    allowed.unlink()
+    allowed.symlink_to("/dev/full")
+    failed = call(office, "POST", csr, token=token)
+    assert (failed.status, failed.headers["Retry-After"]) == (503, "600")
+    got = call(office, again, csr if again == "POST" else None, token=token)
+    result = json.loads(got.body)["result"]
+    text = (result if again == "POST" else result[0])["certificate"]
+    assert (got.status, names(allowed)) == (200, [NAME])
+    assert call(office, "GET", shown=put(tmp_path, "device", text.encode(), key)).status == 200
+
+
+def test_every_change_that_could_not_be_listed_is_in_the_lists_with_the_next(
+    ledger: Ledger, authority: Authority
+) -> None:
+    ledger.allowed_file.unlink()
+    ledger.allowed_file.symlink_to("/dev/full")
+    for letter in "01":
+        signed = Signed(authority.issue_server([f"sensor-{letter}"])[1].decode(), "id")
+        ledger.add(Entry(letter * 64, f"sensor-{letter}", "asked", "", 1.0))
+        with pytest.raises(CannotWrite) if letter == "0" else nullcontext():
+            ledger.change(letter * 64, lambda now, signed=signed: certified(now, signed))  # type: ignore[misc]
+    assert names(ledger.allowed_file) == ["sensor-a", "sensor-0", "sensor-1"]
 
 
 def test_the_command_of_the_page_makes_the_workers_register_of_both(ledger: Ledger) -> None:
