@@ -42,13 +42,14 @@ def run(
     force: bool = False,
     wait_seconds: float = 0.0,
     stop: threading.Event | None = None,
+    clock_is_set: bool = False,
 ) -> Report:
     report = Report()
     enroll(
         wanted or wish(directory),
         IdentityStore(directory / "identity"),
         (lambda: issuer) if isinstance(issuer, SigningIssuer) else issuer,
-        patience=Patience(lambda: now or datetime.now(UTC), wait_seconds, stop),
+        patience=Patience(lambda: now or datetime.now(UTC), wait_seconds, stop, clock_is_set=lambda: clock_is_set),
         report=report,
         force=force,
     )
@@ -284,6 +285,26 @@ def test_a_certificate_of_the_list_that_only_a_slow_clock_turns_down_is_not_issu
         with pytest.raises(TryLater):
             run(tmp_path, issuer)
     assert len(issuer.issued) == 1
+
+
+def test_a_certificate_of_a_fast_issuer_gives_way_to_another_once_this_clock_is_set(tmp_path: Path) -> None:
+    issuer = SigningIssuer(sign=twenty_days_on)
+    with pytest.raises(TryLater) as waits:
+        run(tmp_path, issuer)
+    assert "sudo sensor-agent identity reset" in waits.value.hint  # the way out where no clock is ever set
+    for _ in range(2):  # the kept one, and one that comes as wrong while the clock is set
+        with pytest.raises(UnusableAnswer, match="begins on"):
+            run(tmp_path, issuer, clock_is_set=True)
+    issuer._sign = authority().sign
+    run(tmp_path, issuer, clock_is_set=True)
+    assert found(tmp_path).state is IdentityState.ACTIVE
+
+
+def test_a_pair_in_force_that_is_of_the_future_does_not_keep_a_set_clock_from_asking(tmp_path: Path) -> None:
+    run(tmp_path, SigningIssuer(sign=twenty_days_on), now=datetime.now(UTC) + timedelta(days=20))
+    with pytest.raises(TryLater, match="clock says"):
+        run(tmp_path, SigningIssuer(), force=True)
+    assert run(tmp_path, SigningIssuer(), force=True, clock_is_set=True).changed
 
 
 @pytest.mark.parametrize("after", [0.0, 0.1])

@@ -4,7 +4,7 @@ import json
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,18 +52,25 @@ class Board:
     def sign(self, request: bytes) -> bytes:
         return authority().sign(request, not_before=self.now, not_after=self.now + timedelta(days=365))
 
-    def enroll(self, *, force: bool = False) -> None:
-        issuer = SigningIssuer(sign=self.sign)
+    def enroll(
+        self,
+        *,
+        force: bool = False,
+        issuer: SigningIssuer | None = None,
+        wish: Wish | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        asked = issuer or SigningIssuer(sign=self.sign)
         enroll(
-            self.wish,
+            wish or self.wish,
             self.store,
-            lambda: issuer,
-            patience=Patience(lambda: self.now),
+            lambda: asked,
+            patience=Patience(lambda: now or self.now),
             report=Report(),
             force=force,
         )
 
-    def renew(self, *, now: datetime, probe: Seen = Seen.UNKNOWN, **settings: bool) -> Report:
+    def renew(self, *, now: datetime, probe: Seen = Seen.UNKNOWN, wish: Wish | None = None, **settings: bool) -> Report:
         self.now = now
         for issuer in (self.by_pair, self.by_token):
             if issuer is not None:
@@ -81,7 +88,7 @@ class Board:
             return self.by_token
 
         renew(
-            self.wish,
+            wish or self.wish,
             self.store,
             Credentials("cloudflare", with_pair if self.by_pair else None, with_token),
             patience=Patience(lambda: self.now),
@@ -192,6 +199,32 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(board: Board) -> Non
         board.renew(now=DUE)
     assert board.renew(now=DUE).changed
     assert len(issuer.issued) == 1
+
+
+@pytest.mark.parametrize("first", ["enroll", "renew"])
+def test_enrollment_and_renewal_go_on_with_one_anothers_request(board: Board, first: str) -> None:
+    # of an expired device with a fresh token: a timer each, and the issuer binds the token to the key that came first
+    renamed = replace(board.wish, name="renamed")
+    issuer, later = SigningIssuer(*[TryLater("503")] * 4), BORN + timedelta(days=400)
+    keys, board.by_token, board.now = [], issuer, later
+    for command in [first, "enroll", "renew", first]:
+        with pytest.raises(TryLater):
+            board.renew(now=later, wish=renamed) if command == "renew" else board.enroll(issuer=issuer, wish=renamed)
+        keys.append(board.store.request.part("key.pem"))
+    assert keys.count(keys[0]) == 4
+    assert board.renew(now=later, wish=renamed).changed
+    assert board.wish.key_file.read_bytes() == keys[0]
+
+
+def test_a_renewal_takes_the_certificate_that_an_enrollment_keeps_for_a_slow_clock(board: Board) -> None:
+    later = BORN + timedelta(days=400)
+    board.now, slow = later, later - timedelta(days=3)
+    with pytest.raises(TryLater, match="clock says"):
+        board.enroll(issuer=SigningIssuer(sign=board.sign), now=slow)
+    with pytest.raises(TryLater, match="clock says"):
+        board.renew(now=slow)
+    board.by_pair = SigningIssuer(Refused("not asked"))
+    assert board.renew(now=later).changed
 
 
 def test_a_new_pair_that_the_shield_takes_lets_the_old_one_go(board: Board) -> None:

@@ -11,6 +11,7 @@ from agent.cli import durations, parts
 from agent.cli.issuing import NoToken, add_token, first_issuer, shield_probe, wish
 from agent.cli.progress import Progress, counting_down
 from agent.cli.render import write_json
+from agent.clock import Clock
 from agent.config import Config, load
 from agent.errors import ENROLL, AgentError, Refused, TryLater
 from agent.issuers import NAMES, can_renew
@@ -67,7 +68,12 @@ def enroll(args: argparse.Namespace) -> int:
     store = IdentityStore(Path(config.identity.store_dir))
     report = enrollment.Report(watch=show)
     progress = Progress()
-    patience = enrollment.Patience(parts.utc_now, args.wait, wait=counting_down(progress, patience_seconds=args.wait))
+    patience = enrollment.Patience(
+        parts.utc_now,
+        args.wait,
+        wait=counting_down(progress, patience_seconds=args.wait),
+        clock_is_set=lambda: Clock(args.root).synchronised,
+    )
 
     def make_issuer() -> "Issuer":
         return first_issuer(args, config)

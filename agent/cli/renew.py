@@ -7,6 +7,7 @@ from agent import status_file
 from agent.cli import durations, parts
 from agent.cli.enroll import show, telling
 from agent.cli.issuing import add_token, credentials, shield_probe, wish
+from agent.clock import Clock
 from agent.config import load
 from agent.identity_store import IdentityStore
 
@@ -43,7 +44,7 @@ def renew(args: argparse.Namespace) -> int:
             wanted,
             IdentityStore(Path(config.identity.store_dir)),
             credentials(args, config),
-            patience=enrollment.Patience(parts.utc_now, args.wait),
+            patience=enrollment.Patience(parts.utc_now, args.wait, clock_is_set=lambda: Clock(args.root).synchronised),
             report=report,
             force=args.force,
             probe=shield_probe(config),

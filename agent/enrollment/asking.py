@@ -29,10 +29,10 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     `like` is the certificate that is renewed: the request repeats its names.
     """
     names = certificate_in(like)
-    words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else ""]
+    words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else wish.name]
     key, request = store.request.part("key.pem"), store.request.part("request.pem")
     whole = key is not None and request is not None and pem.belong_together(key, request)
-    if key and request and whole and _same(store.request.part("wanted.json"), words, wish.here):
+    if key and request and whole and _same(store, words, wish.here):
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
     store.request.forget()
@@ -46,11 +46,16 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     return key, request
 
 
-def _same(wanted: bytes | None, words: list[object], here: Board) -> bool:
-    """Whether that was asked for with these words, and not on the board that this one's card is a copy of."""
+def _same(store: IdentityStore, words: list[object], here: Board) -> bool:
+    """Whether the pending one is for these words, and not of the board that this one's card is a copy of.
+
+    Once an issuer was asked, the last word, the name in the certificate that is renewed, counts no longer: `enroll`
+    and `renew` go on with one another's request, for the token may be bound to its key by now.
+    """
+    until = 3 if store.request.stage() in {"waiting", "issued"} else 4
     try:
-        *before, line = json.loads(wanted or b"[]")
-        return before == words and compare(bound_to(line.encode()), here) is not Match.CLONED
+        *before, line = json.loads(store.request.part("wanted.json") or b"[]")
+        return before[:until] == words[:until] and compare(bound_to(line.encode()), here) is not Match.CLONED
     except (ValueError, TypeError, AttributeError):
         return False
 
@@ -59,7 +64,7 @@ def kept(store: IdentityStore, request: bytes, *, patience: Patience) -> bytes |
     """The certificate that an earlier try was cut off with, if it is still of use; waits for a clock behind it."""
     if _held(store, request, now=patience.now()) is None:
         return None
-    patiently(lambda: check_clock(store, now=patience.now()), patience)
+    patiently(lambda: _check_dates(store, patience), patience)
     return _held(store, request, now=patience.now())
 
 
@@ -82,7 +87,7 @@ def ask(
         return issued
 
     def once() -> bytes:
-        check_clock(store, now=patience.now())
+        _check_dates(store, patience)
         certificate = _held(store, request, now=patience.now())
         if certificate is None:
             answer = issued()
@@ -91,20 +96,20 @@ def ask(
             told = {"issuer": issuer.name, "issuer_id": answer.issuer_id}
             store.request.keep("issued.json", json.dumps(told).encode())
             store.request.keep("certificate.pem", certificate)
-            check_clock(store, now=patience.now())  # also by what this one says
+            _check_dates(store, patience)  # also by what this one says
         return certificate
 
     return patiently(once, patience)
 
 
-def check_clock(store: IdentityStore, *, now: datetime) -> None:
-    """Raises TryLater while the clock is before this code, or before a certificate that this device has got.
+def check_clock(store: IdentityStore, patience: Patience) -> None:
+    """Raises TryLater while the clock is before this code, or, unless it is set, before a certificate that was got.
 
     Not asked of TLS: with a clock in the past every server's certificate is not yet valid, and that says nothing.
     """
-    past = datetime.fromtimestamp(BUILD_EPOCH, UTC)
+    now, past = patience.now(), datetime.fromtimestamp(BUILD_EPOCH, UTC)
     got = [generation / "cert.pem" for generation in store.generations()]
-    for file in (*got, store.request.directory / "certificate.pem"):
+    for file in () if patience.clock_is_set() else (*got, store.request.directory / "certificate.pem"):
         try:
             says = certificate_in(file.read_bytes())
         except OSError:
@@ -113,7 +118,20 @@ def check_clock(store: IdentityStore, *, now: datetime) -> None:
     if (past - now).total_seconds() > SLOW_SECONDS:
         raise TryLater(
             f"this device's clock says {now:%Y-%m-%d}, and it is {past:%Y-%m-%d} at least: nobody is asked meanwhile",
-            hint="timedatectl set-ntp true; timedatectl # or enroll --wait SECONDS",
+            hint="timedatectl set-ntp true; timedatectl # or enroll --wait SECONDS; if this clock is right: "
+            "sudo sensor-agent identity reset",
+        )
+
+
+def _check_dates(store: IdentityStore, patience: Patience) -> None:
+    """As `check_clock`; raises UnusableAnswer, and makes room for another, where it is the pending certificate that is wrong."""
+    check_clock(store, patience)
+    says, now = certificate_in(store.request.part("certificate.pem")), patience.now()
+    if says and (says.not_before - now).total_seconds() > SLOW_SECONDS:
+        store.request.forget()  # with its key: an issuer may answer the same again for the same
+        raise UnusableAnswer(
+            f"the certificate begins on {says.not_before:%Y-%m-%d}, and it is {now:%Y-%m-%d}: it was dropped",
+            hint="set the issuer's clock; then run it again, with a new token if that one was for once",
         )
 
 

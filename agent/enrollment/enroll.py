@@ -74,7 +74,7 @@ def rehearse(
         report.done("identity", found.detail)
     store.check_places(wish.cert_file, wish.key_file, make=False)
     report.done("places", f"{wish.cert_file} and {wish.key_file} can be written")
-    check_clock(store, now=patience.now())
+    check_clock(store, patience)
     report.done("clock", f"{patience.now():%Y-%m-%d %H:%M} UTC can be true")
     request = pem.signing_request(pem.new_key(wish.key_type), name=wish.name, subject=wish.subject)
     report.done("request", f"{wish.key_type}, for {wish.name}, {wish.validity_days} days; not sent\n{request.decode()}")

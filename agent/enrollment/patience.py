@@ -32,12 +32,16 @@ def quietly(event: Event, seconds: float, _: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """For how long to try again, and what ends it early. `wait` is given what ends it, the seconds, and the reason."""
+    """For how long to try again, and what ends it early. `wait` is given what ends it, the seconds, and the reason.
+
+    `clock_is_set` says whether a time daemon vouches for `now`.
+    """
 
     now: Callable[[], datetime]
     wait_seconds: float = 0.0
     stop: Event | None = None
     wait: Callable[[Event, float, str], None] = quietly
+    clock_is_set: Callable[[], bool] = lambda: False
 
 
 def patiently(once: Callable[[], T], patience: Patience) -> T:
