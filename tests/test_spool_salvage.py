@@ -1,14 +1,16 @@
 """What is salvaged of a damaged spool: every page that can be read, however many cannot; what is lost is counted."""
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from world.readings import START, readings, spool_in
+from world.readings import START, reading, readings, spool_in
 
 from agent.ledger import Cause
-from agent.spool import Spool
+from agent.spool import Limits, Spool
 from agent.spool.blank import PAGE
 
 MANY = 3000
@@ -39,19 +41,20 @@ def overwrite(directory: Path, places: Sequence[int]) -> None:
             file.write(b"\xa5" * PAGE)
 
 
-def edit(directory: Path, sql: str) -> None:
-    """Change the closed spool behind the agent's back."""
+def asked(directory: Path, sql: str) -> list[Any]:
+    """What the closed spool says behind the agent's back; it may change it."""
     db = sqlite3.connect(directory / "spool.db")
-    db.execute(sql)
+    found = db.execute(sql).fetchall()
     db.commit()
     db.close()
+    return found
 
 
 def salvaged(spool: Spool) -> set[int]:
     """The numbers in the spool once the damage was met and all that can be read was brought in."""
     spool.head()
     for second in range(2):
-        spool.append(readings(90_000 + second))
+        spool.append(readings(90_000 + second), now=1000.0 * second)
     return {spooled.seq for spooled in spool.head(100_000)}
 
 
@@ -98,7 +101,7 @@ def test_where_the_file_does_not_say_how_it_began_the_rest_is_found_all_the_same
     delivered = 12_000
     filled(tmp_path, delivered=delivered)
     overwrite(tmp_path, pages(tmp_path, 13)[:1])
-    edit(tmp_path, "UPDATE state SET first_seq = 1")  # as in a file of an agent that did not write it
+    asked(tmp_path, "UPDATE state SET first_seq = 1")  # as in a file of an agent that did not write it
     with spool_in(tmp_path) as spool:
         assert len(set(range(delivered + 1, delivered + MANY + 1)) - salvaged(spool)) <= 22
 
@@ -120,3 +123,89 @@ def test_what_has_left_is_not_lost(tmp_path: Path) -> None:
         overwrite(tmp_path, pages(tmp_path, 13)[:1])
         lost = set(range(11, MANY + 1)) - salvaged(spool)
         assert spool.counts().damaged == len(lost)
+
+
+def test_a_row_that_is_not_whole_costs_itself(tmp_path: Path) -> None:
+    filled(tmp_path)
+    overwrite(tmp_path, pages(tmp_path, 13)[-2:-1])
+    data = bytearray((tmp_path / "spool.db").read_bytes())
+    page = pages(tmp_path, 13)[0]
+    cell = page + int.from_bytes(data[page + 8 : page + 10])
+    assert data[cell + 2 : cell + 4] == b"\x07\x00"  # a head of seven bytes, and NULL for the number, which is the key
+    data[cell + 3 + 4] = 0  # NULL for its boot as well
+    (tmp_path / "spool.db").write_bytes(data)
+    with spool_in(tmp_path) as spool:
+        lost = set(range(1, MANY + 1)) - salvaged(spool)
+        assert len(lost) <= 23
+        assert 1 in lost
+        assert spool.counts().damaged == len(lost)
+
+
+def test_a_damaged_file_that_somebody_has_open_is_waited_for(tmp_path: Path) -> None:
+    filled(tmp_path)
+    [[root]] = asked(tmp_path, "SELECT rootpage FROM sqlite_master WHERE name = 'boot'")
+    overwrite(tmp_path, [*pages(tmp_path, 13)[:1], (root - 1) * PAGE])  # the latter is seen at the start
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(90_000))
+        left = spool.counts().salvage_left
+        assert left > 0
+    somebody = sqlite3.connect(tmp_path / "spool.db.damaged-1", isolation_level=None)
+    somebody.execute("BEGIN")
+    somebody.execute("SELECT * FROM state").fetchall()
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(90_002))
+        spool.head()
+        assert (spool.counts().salvage_left, spool.counts().damaged, spool.counts().trouble) == (left, 0, "")
+        somebody.close()
+        assert 0 < len(set(range(1, MANY + 1)) - salvaged(spool)) <= 22
+
+
+def test_pages_that_are_not_those_that_belong_there_end_the_salvage_all_the_same(tmp_path: Path) -> None:
+    filled(tmp_path)
+    every = pages(tmp_path, 13)
+    data = bytearray((tmp_path / "spool.db").read_bytes())
+    for place, origin in ((3, 90), (40, 12), (41, 100), (77, 5)):
+        data[every[place] : every[place] + PAGE] = data[every[origin] : every[origin] + PAGE]
+    place, origin = pages(tmp_path, 5)[1:3]
+    data[place : place + PAGE] = data[origin : origin + PAGE]
+    (tmp_path / "spool.db").write_bytes(data)
+    with spool_in(tmp_path) as spool:
+        there = salvaged(spool)
+        assert len(there) > MANY / 3
+        assert spool.counts().salvage_left == 0
+
+
+def test_islands_in_a_sea_of_bad_pages_are_found(tmp_path: Path) -> None:
+    filled(tmp_path)
+    every = pages(tmp_path, 13)
+    overwrite(tmp_path, [page for place, page in enumerate(every) if place < 30 or 33 <= place < 120])
+    with spool_in(tmp_path) as spool:
+        there = salvaged(spool)
+        assert len(there & set(range(600, 760))) >= 3 * ROWS
+        assert len(there) >= (len(every) - 117) * ROWS
+
+
+def test_numbers_that_were_taken_in_advance_are_not_lost(tmp_path: Path) -> None:
+    window = Limits(max_readings=5000, window_seconds=60)
+    with spool_in(tmp_path, window) as spool:
+        for number in range(0, 500, 10):
+            spool.append(readings(*range(number, number + 10)), now=float(number))
+        shutil.copytree(tmp_path, tmp_path / "killed")
+    asked(tmp_path / "killed", "PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(tmp_path / "killed", pages(tmp_path / "killed", 13)[-1:])
+    with spool_in(tmp_path / "killed", window) as spool:
+        salvaged(spool)
+        assert 0 < spool.counts().damaged <= 22
+
+
+def test_what_is_lost_is_shared_by_the_sensors_it_may_have_been_of(tmp_path: Path) -> None:
+    with spool_in(tmp_path) as spool:
+        for number in range(200):
+            spool.append([reading(number, sensor) for sensor in "abcd"])
+    overwrite(tmp_path, pages(tmp_path, 13)[3:4])
+    with spool_in(tmp_path) as spool:
+        salvaged(spool)
+        counts = {gap.sensor: gap.count for gap in spool.gaps() if gap.cause is Cause.DAMAGED}
+        assert sum(counts.values()) == spool.counts().damaged
+        assert set(counts) == set("abcd")
+        assert max(counts.values()) - min(counts.values()) <= 1

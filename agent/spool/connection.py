@@ -69,7 +69,7 @@ class Connection:
                 db.close()
                 raise
         except sqlite3.Error as error:
-            if not damage.is_damage(error):
+            if not store.is_damage(error):
                 raise store.refusal(self.path, error) from error
             damage.move_aside(self.path, max_readings=max_readings)
             db = store.open_or_create(self.path, max_readings=max_readings)
@@ -186,7 +186,7 @@ class Connection:
     def _failed(self, what: str, error: sqlite3.Error) -> SpoolError:
         """After an input/output error SQLite needs a new connection, made by the next commit."""
         if store.primary_code(error) in BROKEN and self._db is not None:
-            self._suspect = damage.is_damage(error)
+            self._suspect = store.is_damage(error)
             with suppress(sqlite3.Error):
                 self._db.close()
             self._db = None

@@ -20,13 +20,7 @@ log = logging.getLogger(__name__)
 KEPT: Final = 2
 GAP: Final = 1 << 20  # numbers skipped when the file no longer says which were used
 ADRIFT: Final = 1 << 40  # and where to go on, at random, when it does not even say which it holds
-_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
 _NOT_DAMAGE: Final = "error code="  # how quick_check speaks of a page that the disk does not give
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file is damaged, not that the disk is full, read-only, gone or busy."""
-    return store.primary_code(error) in _DAMAGE or type(error) is sqlite3.DatabaseError
 
 
 def check(db: sqlite3.Connection, *, thorough: bool) -> None:
@@ -105,9 +99,19 @@ def _begin(damaged: Path, fresh: Path, *, number: int) -> None:
         state = _state(old)
         table.write_state(new, state)
         left = [salvage.Range(*row) for row in _readable(old, "SELECT low, high, file FROM salvage ORDER BY low")]
-        low = next((low for (low,) in _readable(old, "SELECT first_seq FROM state") if type(low) is int), 1)
-        salvage.write(new, salvage.woven(left, file=number, low=low, high=state.next_seq - 1))
+        low, high = _ends(old, state)
+        salvage.write(new, salvage.woven(left, file=number, low=low, high=high))
         new.execute("COMMIT")
+
+
+def _ends(db: sqlite3.Connection, state: State) -> tuple[int, int]:
+    """The lowest and the highest number that a reading in the file can have."""
+    for low, high in _readable(db, "SELECT first_seq, last_seq FROM state"):
+        if type(low) is int and type(high) is int and 0 < low <= high + 1 <= state.next_seq:
+            below = [seq for (seq,) in _readable(db, "SELECT min(seq) FROM reading") if type(seq) is int]
+            beyond = [*_readable(db, f"SELECT 1 FROM reading WHERE seq > {high} LIMIT 1")]  # written by an older agent
+            return min(low, *below, low), state.next_seq - 1 if beyond else high
+    return 1, state.next_seq - 1
 
 
 def _readable(db: sqlite3.Connection, sql: str) -> Iterator[Any]:

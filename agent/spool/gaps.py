@@ -21,7 +21,7 @@ def write(db: sqlite3.Connection, gaps: Iterable[Gap]) -> None:
             f" AND ?2 <= until + {CLOSE_SECONDS} AND ?3 >= since - {CLOSE_SECONDS}",
             row,
         ).rowcount
-        if not grown:
+        if not grown and gap.count:
             db.execute("INSERT INTO gap(sensor, since, until, count, cause) VALUES (?, ?, ?, ?, ?)", row)
             added = True
     if added:

@@ -11,17 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from agent.errors import TryLater
 from agent.record import dataclass, replace
+from agent.spool import store
 
 log = logging.getLogger(__name__)
 
 PIECE_ROWS: Final = 1_000
 PIECE_FAILURES: Final = 200  # failed reads in one piece: 0.1 s on a small board
-DEAD: Final = 1_000  # failures in a row, more than a bad block of 4 KiB makes; then the next good page is looked for
+DEAD: Final = 1_000  # failures in a row, more than a bad block of 4 KiB makes: then not every number is tried any more,
+STRIDE: Final = 16  # but one of so many, less than a page holds,
+STRIDES: Final = 4_096  # and after so many of them ever fewer: numbers that a bad page far up hides, or that never were
 ROWS: Final = (
     "SELECT seq, sensor, seconds, milli, boot, crc FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
 )
-AROUND: Final = (0, 64, 256, 1024)  # numbers asked for instead of one: a page has 35 at the most, a block 280
 
 
 class Range(NamedTuple):
@@ -43,12 +46,25 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How the salvage has gone: failed reads, those since the last row, that row's UTC second, and the beginning of a
+    loss whose end is not known yet.
+    """
+
+    failures: int = 0
+    dead: int = 0
+    second: int = 0
+    unended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Rows as they stand in the file, the ranges that are left after them, and what is lost of those before."""
 
     rows: Sequence[tuple[int, ...]]
     left: Sequence[Range]
     lost: Sequence[Lost]
+    course: Course
 
 
 def woven(left: Sequence[Range], *, file: int, low: int, high: int) -> list[Range]:
@@ -78,53 +94,65 @@ class Salvage:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open: dict[int, sqlite3.Connection] = {}
-        self._unended: list[Lost] = []
-        self._failures = self._dead = self._saved = self._lost = self._second = 0
+        self._course = Course()
+        self._saved = self._lost = 0
 
     def piece(self, ranges: Sequence[Range]) -> Piece:
-        """The next of what can be read: rows before a page that cannot, then each half of what follows them."""
+        """The next of what can be read: rows before a page that cannot, then each half of what follows them.
+
+        Raises TryLater if the file cannot be asked now, as when somebody else has it open.
+        """
         left, rows, lost, failures = list(ranges), list[tuple[int, ...]](), list[Lost](), 0
+        dead, second, unended = self._course.dead, self._course.second, self._course.unended
         while left and len(rows) < PIECE_ROWS and failures < PIECE_FAILURES:
             low, high, file = left.pop(0)
+            wanted = min(PIECE_ROWS - len(rows), high - low + 1)
             try:
-                found, broken = self._rows(file, low, high, PIECE_ROWS - len(rows))
+                found, broken = self._rows(file, low, high, wanted)
             except FileNotFoundError:  # somebody has taken it away
                 gone = [Range(low, high, file), *(each for each in left if each.file == file)]
-                lost += [Lost(each.low, each.high, self._second) for each in gone]
+                lost += [Lost(each.low, each.high, second) for each in gone]
                 left = [each for each in left if each.file != file]
                 continue
             rows += [row for row in found if _whole(row)]
-            lost += [Lost(row[0], row[0], self._second) for row in found if not _whole(row)]
+            lost += [Lost(row[0], row[0], second) for row in found if not _whole(row)]
             if seconds := [row[2] for row in found if _whole(row) and not row[4]]:
-                lost = [each if each.until else replace(each, until=seconds[0]) for each in self._unended + lost]
-                self._unended, self._second = [], seconds[-1]
+                begun = [] if unended is None else [Lost(1, 0, unended)]
+                lost = [each if each.until else replace(each, until=seconds[0]) for each in (*begun, *lost)]
+                second, unended = seconds[-1], None
             low = found[-1][0] + 1 if found else low
             if not broken:
-                left[:0] = [Range(low, high, file)] if found and len(rows) >= PIECE_ROWS and low <= high else []
+                left[:0] = [Range(low, high, file)] if len(found) == wanted and low <= high else []
                 continue
             failures += 1
-            self._failures += 1
-            self._dead = 0 if found else self._dead + 1
-            if low < high and self._dead < DEAD:
+            dead = 0 if found else dead + 1
+            if dead >= DEAD:
+                high = _joined(high, file, left)
+                step = min(STRIDE << max(0, dead - DEAD - STRIDES), (high - low + 1) // 2 or 1)
+                onward = low + step
+                if onward <= high and self._rows(file, onward, high, 1) != ([], True):
+                    dead, left[:0] = 0, [Range(low, onward - 1, file), Range(onward, high, file)]
+                    continue
+                lost.append(Lost(low, onward - 1, second))
+                left[:0] = [Range(onward, high, file)] if onward <= high else []
+                dead = dead if onward <= high else 0
+            elif low < high:
                 middle = (low + high) // 2
                 left[:0] = [Range(low, middle, file), Range(middle + 1, high, file)]
-            elif low <= high:
-                onward = high + 1
-                if self._dead >= DEAD:
-                    high = _joined(high, file, left)
-                    onward, self._dead = self._next_readable(file, low, high), 0
-                lost.append(Lost(low, onward - 1, self._second))
-                left[:0] = [Range(onward, high, file)] if onward <= high else []
-        # counted now, and once more without a number when it is known until when
-        self._unended += [Lost(1, 0, each.since) for each in lost if not each.until][:1]
-        return Piece(rows, left, lost)
+            elif low == high:
+                lost.append(Lost(low, low, second))
+        if unended is None:  # what is counted now is told once more, without a number, when its end is known
+            unended = next((each.since for each in lost if not each.until), None)
+        course = Course(self._course.failures + failures, dead, second, unended)
+        return Piece(rows, left, _adjacent(lost), course)
 
-    def count(self, rows: int, lost: int, *, done: bool) -> None:
-        """Tell of the end of it, once."""
-        self._saved += rows
+    def count(self, piece: Piece, *, saved: int, lost: int) -> None:
+        """The piece is stored; tell of the end of it, once."""
+        self._course = piece.course
+        self._saved += saved
         self._lost += lost
-        if done:
-            found = {"READINGS": self._saved, "LOST": self._lost, "UNREADABLE_PLACES": self._failures}
+        if not piece.left:
+            found = {"READINGS": self._saved, "LOST": self._lost, "UNREADABLE_PLACES": self._course.failures}
             log.warning("salvage finished", extra=found)
             self.close()
 
@@ -134,40 +162,30 @@ class Salvage:
             with suppress(sqlite3.Error):
                 db.close()
         self._open.clear()
-        self._unended.clear()
-        self._failures = self._dead = self._saved = self._lost = self._second = 0
-
-    def _next_readable(self, file: int, low: int, high: int) -> int:
-        """The first number beyond `low`, of which nothing can be read, from which something can; `high` + 1 if from none.
-
-        By steps that double, and then halves: a page far up in the tree hides thousands of numbers.
-        """
-        dead, step = low, 1
-        while not self._is_readable(file, alive := min(dead + step, high), high):
-            if alive == high:
-                return high + 1
-            dead, step = alive, step * 2
-        while alive - dead > 1:
-            middle = (dead + alive) // 2
-            dead, alive = (dead, middle) if self._is_readable(file, middle, high) else (middle, alive)
-        return alive
-
-    def _is_readable(self, file: int, seq: int, high: int) -> bool:
-        """Whether anything can be read about there: one bad page by chance says nothing of those around it."""
-        return any(self._rows(file, seq + far, high, 1) != ([], True) for far in AROUND if seq + far <= high)
+        self._course = Course()
+        self._saved = self._lost = 0
 
     def _rows(self, file: int, low: int, high: int, limit: int) -> tuple[list[tuple[int, ...]], bool]:
-        """The rows up to the first that cannot be read, and whether there is one such. Raises FileNotFoundError."""
+        """The rows up to the first that cannot be read, and whether there is one such.
+
+        A page that is not the one that belongs there gives rows of other numbers: no more is taken from then on.
+        Raises FileNotFoundError, TryLater.
+        """
         found: list[tuple[int, ...]] = []
         try:  # no further than it must: the row before one that cannot be read is gone when the step onward fails
-            found.extend(self._file(file).execute(ROWS, (low, high, min(limit, high - low + 1))))
-        except sqlite3.DatabaseError:
-            return found, True
+            for row in self._file(file).execute(ROWS, (low, high, limit)):
+                if not (found[-1][0] if found else low - 1) < row[0] <= high:
+                    return found, True
+                found.append(row)
+        except sqlite3.DatabaseError as error:
+            if store.is_damage(error) or store.primary_code(error) == sqlite3.SQLITE_IOERR:
+                return found, True
+            raise TryLater(f"spool: {self._place(file)}: {error}") from error
         return found, False
 
     def _file(self, file: int) -> sqlite3.Connection:
         if file not in self._open:
-            path = self._path.with_name(f"{self._path.name}.damaged-{file}")
+            path = self._place(file)
             if not path.exists():
                 raise FileNotFoundError(path)
             uri = f"{path.absolute().as_uri()}?psow=0&mode=rw"
@@ -177,12 +195,27 @@ class Salvage:
             db.execute("PRAGMA cache_size=-64")
         return self._open[file]
 
+    def _place(self, file: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.damaged-{file}")
+
 
 def _joined(high: int, file: int, left: list[Range]) -> int:
     """The end of what follows up to `high` without a gap, which is taken out of the ranges left."""
     while left and left[0].file == file and left[0].low == high + 1:
         high = left.pop(0).high
     return high
+
+
+def _adjacent(lost: Iterable[Lost]) -> list[Lost]:
+    """The same in as few as tell of them."""
+    joined: list[Lost] = []
+    for each in lost:
+        before = joined[-1] if joined else None
+        if before and (before.high + 1, before.since, before.until) == (each.low, each.since, each.until):
+            each = replace(before, high=each.high)  # noqa: PLW2901
+            joined.pop()
+        joined.append(each)
+    return joined
 
 
 def _whole(row: tuple[int, ...]) -> bool:

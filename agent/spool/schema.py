@@ -22,14 +22,14 @@ AGAIN: Final = (
     "CREATE TABLE IF NOT EXISTS again(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,"
     " milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT"
 )
-# the lowest number that was in `reading` at the last commit: what a damaged file still tells of its lost beginning
-FIRST: Final = "first_seq INTEGER NOT NULL DEFAULT 1"
+# the lowest and the highest number in `reading` at the last commit: what a damaged file still tells of its lost ends
+ENDS: Final = ("first_seq INTEGER NOT NULL DEFAULT 1", "last_seq INTEGER NOT NULL DEFAULT -1")
 # what each tick changes comes first: psow=0 writes the eight pages of a 4 KiB block together, and these share one
 SCHEMA: Final = f"""
 CREATE TABLE reading(seq INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, seconds INTEGER NOT NULL,
                      milli INTEGER NOT NULL, boot INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;
 CREATE TABLE state(spool_id INTEGER NOT NULL, next_seq INTEGER NOT NULL, last_seconds INTEGER NOT NULL,
-                   dropped INTEGER NOT NULL, boot_id TEXT NOT NULL DEFAULT '', {FIRST}) STRICT;
+                   dropped INTEGER NOT NULL, boot_id TEXT NOT NULL DEFAULT '', {", ".join(ENDS)}) STRICT;
 {GAP};
 CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE boot(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;
@@ -59,4 +59,5 @@ def migrate(db: sqlite3.Connection) -> None:
     for table in (PAST, AGAIN):
         db.execute(table)  # writes nothing where it is there
     if not db.execute("SELECT 1 FROM pragma_table_info('state') WHERE name = 'first_seq'").fetchone():
-        db.execute(f"ALTER TABLE state ADD COLUMN {FIRST}")
+        for column in ENDS:
+            db.execute(f"ALTER TABLE state ADD COLUMN {column}")

@@ -142,7 +142,7 @@ class Shelf:
         ranges = list(piece.left)
         rows = [row for row in piece.rows if not self.departed.has(row[0])]
         latest = max((row[2] for row in rows if not row[4]), default=0)
-        lost = [(self._unknown(each), each) for each in piece.lost]
+        lost = self._counted(piece.lost)
         missing = [gap for count, each in lost for gap in self._missing(count, each)]
         with self.file.transaction() as db:
             added = table.restore(db, rows)
@@ -155,15 +155,21 @@ class Shelf:
         self.pending += added
         self.held += sum(row[4] != 0 for row in rows)
         self.damaged += sum(count for count, _ in lost)
-        source.count(added, sum(count for count, _ in lost), done=not ranges)
+        source.count(piece, saved=added, lost=sum(count for count, _ in lost))
 
-    def _unknown(self, lost: "Lost") -> int:
+    def _counted(self, lost: "Sequence[Lost]") -> list[tuple[int, "Lost"]]:
         """How many of those numbers at the most were readings that had not left."""
-        low = max(lost.low, self.departed.floor + 1)
-        left = sum(low <= seq <= lost.high for seq in self.departed.above)
-        return min(max(lost.high - low + 1 - left, 0), self._most)
+        found, room = list[tuple[int, "Lost"]](), max(self._most - self.damaged, 0)
+        for each in lost:
+            low = max(each.low, self.departed.floor + 1)
+            left = sum(low <= seq <= each.high for seq in self.departed.above)
+            found.append((min(max(each.high - low + 1 - left, 0), room), each))
+            room -= found[-1][0]
+        return found
 
     def _missing(self, count: int, lost: "Lost") -> list[Gap]:
+        if not count and lost.low <= lost.high:
+            return []
         since, until = lost.since or lost.until, lost.until or lost.since
         around = {"since": since or self.last_seconds, "until": until or self.last_seconds}
         return gaps.of_lost(count, list(self.sensors), **around)

@@ -21,6 +21,12 @@ from agent.spool.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 WAL_PAGES: Final = 250  # frames before a checkpoint
 WAL_BYTES: Final = 2 * WAL_PAGES * blank.PAGE  # the commit that reaches the threshold may go far beyond it
 WAL_HEADER: Final = 32  # bytes, https://www.sqlite.org/fileformat2.html#walformat
+_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the error says that the file is damaged, not that the disk is full, read-only, gone or busy."""
+    return primary_code(error) in _DAMAGE or type(error) is sqlite3.DatabaseError
 
 
 def primary_code(error: sqlite3.Error) -> int:

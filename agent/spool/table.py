@@ -32,10 +32,10 @@ def state(db: sqlite3.Connection) -> State:
 def write_state(db: sqlite3.Connection, new: State) -> None:
     """Replace the state."""
     values = (new.spool_id, new.next_seq, new.last_seconds, new.dropped, new.boot_id)
-    first = "coalesce((SELECT min(seq) FROM reading), ?2)"
-    sql = f"UPDATE state SET (spool_id, next_seq, last_seconds, dropped, boot_id, first_seq) = (?1, ?2, ?3, ?4, ?5, {first})"
-    if db.execute(sql, values).rowcount == 0:
-        db.execute(f"INSERT INTO state VALUES (?1, ?2, ?3, ?4, ?5, {first})", values)
+    every = "?1, ?2, ?3, ?4, ?5, coalesce((SELECT min(seq) FROM reading), ?2), coalesce((SELECT max(seq) FROM reading), ?2 - 1)"
+    names = "spool_id, next_seq, last_seconds, dropped, boot_id, first_seq, last_seq"
+    if db.execute(f"UPDATE state SET ({names}) = ({every})", values).rowcount == 0:
+        db.execute(f"INSERT INTO state({names}) VALUES ({every})", values)
 
 
 def sensors(db: sqlite3.Connection) -> dict[str, int]:

@@ -87,6 +87,8 @@ class Writer:
             return False
         try:
             self._shelf.salvage(self._salvage)
+        except TryLater:  # the damaged file is in use: what it holds is still to come, as `salvage_left` says
+            return False
         except SpoolError as error:
             self.trouble.begins(error)
             return False
