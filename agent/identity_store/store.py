@@ -5,6 +5,7 @@
     DIR/gen/000001/{key.pem,cert.pem,meta.json}
     DIR/current -> gen/000001
     DIR/told.json                             which warnings of an expiry were given
+    DIR/refused                               by sensor-agent-enroll.service: with which token, as a hash
 
 The order everywhere is write, sync the file, sync the directory, rename, sync the directory: a power cut leaves
 the old pair or the new one, never a mixture.
@@ -141,7 +142,7 @@ class IdentityStore:
         anywhere, running it again goes on.
         """
         gone = []
-        for name in ("current", "pending", "pending.done", "trial", "gen", "told.json"):
+        for name in ("current", "pending", "pending.done", "trial", "gen", "told.json", "refused"):
             path = self.directory / name
             if not path.is_symlink() and not path.exists():
                 continue
