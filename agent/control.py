@@ -72,7 +72,15 @@ class Control(threading.Thread):
                 _, user, _ = struct.unpack("3i", credentials)
                 if self._served.count(user) >= AT_ONCE or len(self._served) >= IN_ALL:
                     with closing(peer), suppress(OSError):
-                        peer.sendall(_line({"error": "the daemon answers too many already", "exit_code": 75}))
+                        peer.sendall(
+                            _line(
+                                {
+                                    "error": "the daemon answers too many already",
+                                    "hint": "again in a minute",
+                                    "exit_code": 75,
+                                }
+                            )
+                        )
                     continue
                 self._served.append(user)
                 threading.Thread(target=self._attend, args=(peer, user), name="answer", daemon=True).start()

@@ -222,6 +222,7 @@ def test_a_refused_configuration_is_a_problem_until_one_is_taken(rig: Rig) -> No
     assert "the new one is refused" in problems[0]["what"]
     assert "colour" in problems[0]["what"]
     assert "sensor-agent check --offline" in problems[0]["fix"]
+    assert problems[0]["fix"].endswith("; sudo systemctl reload sensor-agent")
     rig.config.write_text(good)
     daemon.send_signal(signal.SIGHUP)
     rig.until(lambda: not [each for each in rig.status()["problems"] if each["what"].startswith("configuration:")])

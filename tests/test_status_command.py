@@ -19,7 +19,7 @@ import pytest
 from world.statuses import WELL
 from world.users import as_nobody, let_in
 
-from agent.cli.status_seen import seen
+from agent.cli.status_seen import NoStatus, seen
 from agent.control import Control
 from agent.status_file import StatusFile
 
@@ -86,6 +86,16 @@ def test_a_configuration_that_is_refused_is_why_no_daemon_runs(tmp_path: Path) -
     assert "no daemon has run since boot" in done.stderr
     assert "uplink.colour" in done.stderr
     assert done.stderr.endswith(f"next: sensor-agent --config {config} check --offline\n")
+
+
+def test_a_configuration_that_this_user_may_not_read_is_no_reason_why_none_runs(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[uplink]\nurl = 'https://shield.example.com/temps'\n")
+    config.chmod(0o600)
+    let_in(tmp_path)
+    with as_nobody(), pytest.raises(NoStatus, match="as far as this user may see") as refused:
+        seen(tmp_path, datetime.now(UTC), config)
+    assert refused.value.hint == f"sudo sensor-agent --config {config} status"
 
 
 def test_a_daemon_that_cannot_write_its_status_is_not_said_to_be_none(tmp_path: Path) -> None:

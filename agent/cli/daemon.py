@@ -93,7 +93,9 @@ class Assembler:
         except ConfigError as error:
             log.error("new configuration refused, the old one stays", extra={"PROBLEMS": str(error)})  # noqa: TRY400
             what = f"configuration: the old one stays in force, the new one is refused: {error.problems[0]}"
-            self._status.refused = Problem(what, error.hint or "sensor-agent check --offline")
+            mended = error.hint or "sensor-agent check --offline"
+            fix = mended if "systemctl" in mended else f"{mended}; sudo systemctl reload sensor-agent"
+            self._status.refused = Problem(what, fix)
             return None
         self._config, self._status.refused = new, None
         log.info("configuration reloaded", extra={"SENSORS": len(new.sensors)})

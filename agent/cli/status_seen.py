@@ -1,5 +1,6 @@
 """The last status as it is to be judged now: a daemon that has gone, or has fallen silent, cannot say so itself."""
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +58,10 @@ def _none(config: Path | None) -> NoStatus:
         except ConfigError as error:
             if missing(config):
                 return NoStatus(what, hint=error.hint)
+            if not os.access(config, os.R_OK, effective_ids=True):
+                return NoStatus(
+                    f"{what}, as far as this user may see", hint=f"sudo sensor-agent {elsewhere(config)}status"
+                )
             return NoStatus(f"{what}: {error.problems[0]}", hint=f"sensor-agent {elsewhere(config)}check --offline")
     return NoStatus(what, hint="sudo systemctl start sensor-agent")
 

@@ -81,10 +81,10 @@ def of_spool(counts: Counts, config: Config, *, before: Counts | None) -> list[P
     dropped = counts.dropped - (before.dropped if before else 0)
     if dropped > 0:
         what = f"spool: {counted(dropped)} dropped because it was full; told until the daemon is restarted"
-        found.append(Problem(what, "sensor-agent history --gaps", broken=True))
+        found.append(Problem(what, "sensor-agent history --gaps --since 52w", broken=True))
     if counts.damaged:
         what = f"spool: up to {counted(counts.damaged)} lost in a damaged file; told until the daemon is restarted"
-        found.append(Problem(what, "sensor-agent history --gaps", broken=True))
+        found.append(Problem(what, "sensor-agent history --gaps --since 52w", broken=True))
     if dropped <= 0 and counts.pending > FULL * config.spool.max_readings:
         share = counts.pending / config.spool.max_readings
         found.append(Problem(f"spool: {share:.0%} full", "sensor-agent check"))
