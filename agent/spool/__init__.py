@@ -7,7 +7,7 @@ What others call is `queue`: the one lock, and the public methods. An `append` g
   dropped when the spool is full).
 - the file: `connection` (lost and made again), `store` (opened for this process alone), `blank` (a new one), `schema`,
   `header` (whose it is), `table` and `row` (its SQL).
-- a damaged file: `damage` (moved aside), `salvage` (what can be read of it).
+- a damaged file: `damage` (moved aside), `damaged_files` (the rows that it still gives), `salvage` (which to ask for next).
 - what is not simply pending: `held` (waits for the clock), `aside` (refused), `past` (delivered and still known, in packed
   blocks: `block`), `gaps` (why readings are missing). `known` gives out all of them.
 """

@@ -7,13 +7,11 @@ cut repeats nothing and forgets nothing.
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from agent.errors import TryLater
 from agent.record import dataclass, replace
-from agent.spool import store
+from agent.spool.damaged_files import DamagedFiles
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +20,6 @@ PIECE_FAILURES: Final = 200  # failed reads in one piece: 0.1 s on a small board
 DEAD: Final = 1_000  # failures in a row, more than a bad block of 4 KiB makes: then not every number is tried any more,
 STRIDE: Final = 16  # but one of so many, less than a page holds,
 STRIDES: Final = 4_096  # and after so many of them ever fewer: numbers that a bad page far up hides, or that never were
-ROWS: Final = (
-    "SELECT seq, sensor, seconds, milli, boot, crc FROM reading WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
-)
 
 
 class Range(NamedTuple):
@@ -89,11 +84,10 @@ def write(db: sqlite3.Connection, ranges: Iterable[Range]) -> None:
 
 
 class Salvage:
-    """The damaged files beside the spool at `path`, opened when they are needed."""
+    """How far it has come with the damaged files beside the spool at `path`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._open: dict[int, sqlite3.Connection] = {}
+        self._files = DamagedFiles(path)
         self._course = Course()
         self._saved = self._lost = 0
 
@@ -108,7 +102,7 @@ class Salvage:
             low, high, file = left.pop(0)
             wanted = min(PIECE_ROWS - len(rows), high - low + 1)
             try:
-                found, broken = self._rows(file, low, high, wanted)
+                found, broken = self._files.rows(file, low, high, wanted)
             except FileNotFoundError:  # somebody has taken it away
                 gone = [Range(low, high, file), *(each for each in left if each.file == file)]
                 lost += [Lost(each.low, each.high, second) for each in gone]
@@ -126,21 +120,14 @@ class Salvage:
                 continue
             failures += 1
             dead = 0 if found else dead + 1
-            if dead >= DEAD:
-                high = _joined(high, file, left)
-                step = min(STRIDE << max(0, dead - DEAD - STRIDES), (high - low + 1) // 2 or 1)
-                onward = low + step
-                if onward <= high and self._rows(file, onward, high, 1) != ([], True):
-                    dead, left[:0] = 0, [Range(low, onward - 1, file), Range(onward, high, file)]
-                    continue
+            if low > high:
+                continue
+            high = high if dead < DEAD else _joined(high, file, left)
+            ahead = self._ahead(low, high, file, dead)
+            if (onward := ahead[0].low if ahead else high + 1) > low:
                 lost.append(Lost(low, onward - 1, second))
-                left[:0] = [Range(onward, high, file)] if onward <= high else []
-                dead = dead if onward <= high else 0
-            elif low < high:
-                middle = (low + high) // 2
-                left[:0] = [Range(low, middle, file), Range(middle + 1, high, file)]
-            elif low == high:
-                lost.append(Lost(low, low, second))
+            left[:0] = ahead
+            dead = dead if dead < DEAD or len(ahead) == 1 else 0  # another number can be read, or none is left
         if unended is None:  # what is counted now is told once more, without a number, when its end is known
             unended = next((each.since for each in lost if not each.until), None)
         course = Course(self._course.failures + failures, dead, second, unended)
@@ -158,45 +145,20 @@ class Salvage:
 
     def close(self) -> None:
         """Let go of the damaged files."""
-        for db in self._open.values():
-            with suppress(sqlite3.Error):
-                db.close()
-        self._open.clear()
+        self._files.close()
         self._course = Course()
         self._saved = self._lost = 0
 
-    def _rows(self, file: int, low: int, high: int, limit: int) -> tuple[list[tuple[int, ...]], bool]:
-        """The rows up to the first that cannot be read, and whether there is one such.
-
-        A page that is not the one that belongs there gives rows of other numbers: no more is taken from then on.
-        Raises FileNotFoundError, TryLater.
-        """
-        found: list[tuple[int, ...]] = []
-        try:  # no further than it must: the row before one that cannot be read is gone when the step onward fails
-            for row in self._file(file).execute(ROWS, (low, high, limit)):
-                if not (found[-1][0] if found else low - 1) < row[0] <= high:
-                    return found, True
-                found.append(row)
-        except sqlite3.DatabaseError as error:
-            if store.is_damage(error) or store.primary_code(error) == sqlite3.SQLITE_IOERR:
-                return found, True
-            raise TryLater(f"spool: {self._place(file)}: {error}") from error
-        return found, False
-
-    def _file(self, file: int) -> sqlite3.Connection:
-        if file not in self._open:
-            path = self._place(file)
-            if not path.exists():
-                raise FileNotFoundError(path)
-            uri = f"{path.absolute().as_uri()}?psow=0&mode=rw"
-            db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.2, check_same_thread=False)
-            self._open[file] = db
-            db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            db.execute("PRAGMA cache_size=-64")
-        return self._open[file]
-
-    def _place(self, file: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.damaged-{file}")
+    def _ahead(self, low: int, high: int, file: int, dead: int) -> list[Range]:
+        """What to try next where nothing can be read of `low`; what lies before the first of these is given up."""
+        if dead < DEAD:
+            middle = (low + high) // 2
+            return [Range(low, middle, file), Range(middle + 1, high, file)] if low < high else []
+        onward = low + min(STRIDE << max(0, dead - DEAD - STRIDES), (high - low + 1) // 2 or 1)
+        if onward > high:
+            return []
+        readable = self._files.rows(file, onward, high, 1) != ([], True)
+        return [*([Range(low, onward - 1, file)] if readable else []), Range(onward, high, file)]
 
 
 def _joined(high: int, file: int, left: list[Range]) -> int:
