@@ -209,3 +209,48 @@ def test_what_is_lost_is_shared_by_the_sensors_it_may_have_been_of(tmp_path: Pat
         assert sum(counts.values()) == spool.counts().damaged
         assert set(counts) == set("abcd")
         assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_a_number_that_is_text_and_no_utf8_costs_its_row(tmp_path: Path) -> None:
+    filled(tmp_path)
+    overwrite(tmp_path, pages(tmp_path, 13)[-2:-1])
+    data = bytearray((tmp_path / "spool.db").read_bytes())
+    page = pages(tmp_path, 13)[0]
+    cell = page + int.from_bytes(data[page + 8 : page + 10])
+    assert data[cell + 4 + 1] == 4  # its seconds are a number of four bytes
+    data[cell + 4 + 1] = 21  # a text of four bytes
+    (tmp_path / "spool.db").write_bytes(data)
+    with spool_in(tmp_path) as spool:
+        assert 0 < len(set(range(1, MANY + 1)) - salvaged(spool)) <= 23
+
+
+def test_a_damaged_file_that_cannot_be_opened_holds_up_nobody(tmp_path: Path) -> None:
+    filled(tmp_path)
+    [[root]] = asked(tmp_path, "SELECT rootpage FROM sqlite_master WHERE name = 'boot'")
+    overwrite(tmp_path, [(root - 1) * PAGE])
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(90_000))
+    (tmp_path / "spool.db.damaged-1").unlink()
+    (tmp_path / "spool.db.damaged-1").mkdir()
+    with spool_in(tmp_path) as spool:
+        assert len(salvaged(spool)) >= 1_000
+        assert spool.counts().salvage_left == 0
+        assert spool.counts().damaged <= MANY - 1_000
+
+
+def test_a_name_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    filled(tmp_path)
+    data = (tmp_path / "spool.db").read_bytes()
+    (tmp_path / "spool.db").write_bytes(data.replace(b"freezer", b"\xe6reezer"))
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(90_000))
+        assert spool.counts().trouble == ""
+        assert (tmp_path / "spool.db.damaged-1").exists()
+
+
+def test_a_file_whose_ends_were_added_by_half_gets_the_other_half(tmp_path: Path) -> None:
+    filled(tmp_path)
+    asked(tmp_path, "ALTER TABLE state DROP COLUMN last_seq")
+    with spool_in(tmp_path) as spool:
+        spool.append(readings(90_000))
+        assert (spool.counts().trouble, spool.counts().pending) == ("", MANY + 1)

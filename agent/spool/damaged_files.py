@@ -33,9 +33,9 @@ class DamagedFiles:
                     return found, True
                 found.append(row)
         except sqlite3.DatabaseError as error:
-            if store.is_damage(error) or store.primary_code(error) == sqlite3.SQLITE_IOERR:
-                return found, True
-            raise TryLater(f"spool: {self._place(file)}: {error}") from error
+            if store.primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}:
+                raise TryLater(f"spool: {self._place(file)}: {error}") from error
+            return found, True
         return found, False
 
     def close(self) -> None:
@@ -53,6 +53,7 @@ class DamagedFiles:
             uri = f"{path.absolute().as_uri()}?psow=0&mode=rw"
             db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.2, check_same_thread=False)
             self._open[file] = db
+            db.text_factory = bytes  # what is no number is nobody's
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA cache_size=-64")
         return self._open[file]

@@ -89,7 +89,8 @@ class Salvage:
     def __init__(self, path: Path) -> None:
         self._files = DamagedFiles(path)
         self._course = Course()
-        self._saved = self._lost = 0
+        self.lost = 0  # readings, so far
+        self._saved = 0
 
     def piece(self, ranges: Sequence[Range]) -> Piece:
         """The next of what can be read: rows before a page that cannot, then each half of what follows them.
@@ -137,9 +138,9 @@ class Salvage:
         """The piece is stored; tell of the end of it, once."""
         self._course = piece.course
         self._saved += saved
-        self._lost += lost
+        self.lost += lost
         if not piece.left:
-            found = {"READINGS": self._saved, "LOST": self._lost, "UNREADABLE_PLACES": self._course.failures}
+            found = {"READINGS": self._saved, "LOST": self.lost, "UNREADABLE_PLACES": self._course.failures}
             log.warning("salvage finished", extra=found)
             self.close()
 
@@ -147,13 +148,17 @@ class Salvage:
         """Let go of the damaged files."""
         self._files.close()
         self._course = Course()
-        self._saved = self._lost = 0
+        self._saved = self.lost = 0
 
     def _ahead(self, low: int, high: int, file: int, dead: int) -> list[Range]:
         """What to try next where nothing can be read of `low`; what lies before the first of these is given up."""
         if dead < DEAD:
             middle = (low + high) // 2
-            return [Range(low, middle, file), Range(middle + 1, high, file)] if low < high else []
+            if (
+                low == high
+            ):  # once more alone where rows were found before it: the last may have gone with the step onward
+                return [] if dead else [Range(low, high, file)]
+            return [Range(low, middle, file), Range(middle + 1, high, file)]
         onward = low + min(STRIDE << max(0, dead - DEAD - STRIDES), (high - low + 1) // 2 or 1)
         if onward > high:
             return []

@@ -58,6 +58,7 @@ def migrate(db: sqlite3.Connection) -> None:
             raise
     for table in (PAST, AGAIN):
         db.execute(table)  # writes nothing where it is there
-    if not db.execute("SELECT 1 FROM pragma_table_info('state') WHERE name = 'first_seq'").fetchone():
-        for column in ENDS:
+    there = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('state')")}
+    for column in ENDS:
+        if column.split()[0] not in there:
             db.execute(f"ALTER TABLE state ADD COLUMN {column}")

@@ -142,7 +142,7 @@ class Shelf:
         ranges = list(piece.left)
         rows = [row for row in piece.rows if not self.departed.has(row[0])]
         latest = max((row[2] for row in rows if not row[4]), default=0)
-        lost = self._counted(piece.lost)
+        lost = self._counted(piece.lost, room=max(self._most - source.lost, 0))
         missing = [gap for count, each in lost for gap in self._missing(count, each)]
         with self.file.transaction() as db:
             added = table.restore(db, rows)
@@ -157,9 +157,9 @@ class Shelf:
         self.damaged += sum(count for count, _ in lost)
         source.count(piece, saved=added, lost=sum(count for count, _ in lost))
 
-    def _counted(self, lost: "Sequence[Lost]") -> list[tuple[int, "Lost"]]:
-        """How many of those numbers at the most were readings that had not left."""
-        found, room = list[tuple[int, "Lost"]](), max(self._most - self.damaged, 0)
+    def _counted(self, lost: "Sequence[Lost]", *, room: int) -> list[tuple[int, "Lost"]]:
+        """How many of those numbers at the most were readings that had not left; `room` in all, as a file holds no more."""
+        found = list[tuple[int, "Lost"]]()
         for each in lost:
             low = max(each.low, self.departed.floor + 1)
             left = sum(low <= seq <= each.high for seq in self.departed.above)

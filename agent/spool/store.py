@@ -26,7 +26,8 @@ _DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the error says that the file is damaged, not that the disk is full, read-only, gone or busy."""
-    return primary_code(error) in _DAMAGE or type(error) is sqlite3.DatabaseError
+    no_text = str(error).startswith("Could not decode")  # of the Python module itself, without a code
+    return no_text or primary_code(error) in _DAMAGE or type(error) is sqlite3.DatabaseError
 
 
 def primary_code(error: sqlite3.Error) -> int:
