@@ -5,6 +5,7 @@ the same key, and looked for in the issuer's list before it is asked for.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,7 +14,7 @@ from agent.binding import Board, Match, bound_to, compare
 from agent.enrollment.patience import Patience, patiently
 from agent.enrollment.records import Report, Wish
 from agent.enrollment.standing import certificate_in
-from agent.errors import TryLater, UnusableAnswer
+from agent.errors import Refused, TryLater, UnusableAnswer
 from agent.identity_store import IdentityStore
 from agent.issuers import Issued, Issuer
 
@@ -21,20 +22,28 @@ from agent.issuers import Issued, Issuer
 ROOM_FOR: Final = "issued.json.new"
 ROOM_BYTES: Final = 65_536  # a chain of twenty certificates
 SLOW_SECONDS: Final = 86_400  # a certificate that begins this much later than the clock says was accepted, too
+ASKED: Final = {"waiting", "issued"}  # stages of a request that an issuer has seen
+# what an issuer says of a key or a request that no token can help; the words are the registration authority's
+NEVER: Final = re.compile("the key is (refused|revoked|replaced|another's)|csr: the (token|certificate) is for")
 
 
-def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes | None = None) -> tuple[bytes, bytes]:
+def request_for(
+    wish: Wish, store: IdentityStore, report: Report, *, like: bytes | None = None, shared: bool = True
+) -> tuple[bytes, bytes]:
     """The pending key and request, made now unless an earlier try for the same left them; on disk when this returns.
 
-    `like` is the certificate that is renewed: the request repeats its names.
+    `like` is the certificate that is renewed: the request repeats its names. `shared`: `enroll` and `renew` go on with
+    one another's; not so beside a pair that is valid, whose renewal must not depend on what a token is waited for with.
     """
     names = certificate_in(like)
-    words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else wish.name]
+    words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else ""]
     key, request = store.request.part("key.pem"), store.request.part("request.pem")
     whole = key is not None and request is not None and pem.belong_together(key, request)
-    if key and request and whole and _same(store, words, wish.here):
+    if key and request and whole and _same(store, words, wish.here, shared=shared):
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
+    if store.request.stage() in ASKED:
+        report.done("request", "the earlier one is dropped; if that was by token, it needs a new token", ok=False)
     store.request.forget()
     key = pem.new_key(wish.key_type)
     request = pem.signing_request(key, name=wish.name, subject=wish.subject, like=like)
@@ -46,13 +55,13 @@ def request_for(wish: Wish, store: IdentityStore, report: Report, *, like: bytes
     return key, request
 
 
-def _same(store: IdentityStore, words: list[object], here: Board) -> bool:
+def _same(store: IdentityStore, words: list[object], here: Board, *, shared: bool) -> bool:
     """Whether the pending one is for these words, and not of the board that this one's card is a copy of.
 
-    Once an issuer was asked, the last word, the name in the certificate that is renewed, counts no longer: `enroll`
-    and `renew` go on with one another's request, for the token may be bound to its key by now.
+    The last word, the name in the certificate that is renewed, does not count in one that is shared once an issuer was
+    asked: the token may be bound to its key by now.
     """
-    until = 3 if store.request.stage() in {"waiting", "issued"} else 4
+    until = 3 if shared and store.request.stage() in ASKED else 4
     try:
         *before, line = json.loads(store.request.part("wanted.json") or b"[]")
         return before[:until] == words[:until] and compare(bound_to(line.encode()), here) is not Match.CLONED
@@ -82,7 +91,12 @@ def ask(
         if store.request.part(ROOM_FOR) is None:
             store.request.keep(ROOM_FOR, bytes(ROOM_BYTES))  # on a full disk nobody is asked
         store.request.keep("asked.json", json.dumps({"issuer": issuer.name, "at": patience.now().isoformat()}).encode())
-        issued = issuer.issue(request, validity_days=wish.validity_days)
+        try:
+            issued = issuer.issue(request, validity_days=wish.validity_days)
+        except Refused as error:
+            if NEVER.search(str(error)):
+                store.request.forget()  # the next run makes another
+            raise
         report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
         return issued
 

@@ -37,7 +37,7 @@ def enroll(
             return
         store.check_places(wish.cert_file, wish.key_file)
         before = store.meta() if found.state in {IdentityState.ACTIVE, IdentityState.EXPIRED} else {}
-        key, request = request_for(wish, store, report)
+        key, request = request_for(wish, store, report, shared=found.state is not IdentityState.ACTIVE)
         certificate = kept(store, request, patience=patience)
         with ExitStack() as undo:
             issuer = None

@@ -102,7 +102,8 @@ def _renew(
         # before the key: without an issuer nothing is begun that nobody would end
         if (credentials.by_hand or store.request.part("certificate.pem") is None) and (issuer := made()) is None:
             return
-        key, request = request_for(wish, store, report, like=like)
+        shared = found.state is not IdentityState.ACTIVE
+        key, request = request_for(wish, store, report, like=like, shared=shared)
         certificate = kept(store, request, patience=patience)
         while certificate is None:
             if issuer is None and (issuer := made()) is None:
@@ -112,6 +113,8 @@ def _renew(
             except AgentError as error:
                 if isinstance(error, Refused) and (issuer := made()) is not None:
                     report.done("token", str(error), ok=False)
+                    if store.request.stage() is None:  # refused for its key
+                        key, request = request_for(wish, store, report, like=like)
                     continue
                 if found.state is IdentityState.EXPIRED:
                     error.hint = f"{found.detail}: {ENROLL_AGAIN}"
