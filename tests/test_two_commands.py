@@ -63,33 +63,84 @@ def test_an_expired_device_has_one_request_whichever_command_asked_and_whichever
     assert [entry.state for entry in office.ledger.entries()] == ["issued"]
 
 
-def test_a_renewal_leaves_the_request_that_a_token_is_bound_to_and_the_pair_in_force(
-    device: Enrollee, office: RegistrationAuthority
-) -> None:
+def enroll_admitted(device: Enrollee, office: RegistrationAuthority) -> None:
+    """With a token that waits for nobody; then with one that waits, in its place."""
     device.token.write_text(office.ledger.new_token(expires=4e9, admitted=True))
     assert device("enroll").code == 0
-    before = device.cert.read_bytes()
     device.token.write_text(office.ledger.new_token(expires=4e9, name=NAME))
+
+
+@pytest.mark.parametrize("decided", ["waiting", "refused"])
+def test_an_enrollment_that_was_not_granted_keeps_no_valid_pair_from_its_renewal(
+    device: Enrollee, office: RegistrationAuthority, decided: str
+) -> None:
+    enroll_admitted(device, office)
     assert device("enroll", "--force").code == 75
-    request = device.pending_request()
-    refused = device("renew", "--force")  # the authority knows the key as the token's, which still waits
-    assert (refused.code, device.pending_request(), device.cert.read_bytes()) == (77, request, before), refused.said
-    office.ledger.decide(NAME, "admitted")
+    key = pem.public_key_sha256(device.pending_request())
+    if decided == "refused":
+        office.ledger.decide(key, "refused")
+        device.token.unlink()
+    done = device("renew", "--force")
+    assert (done.code, done.answer["changed"]) == (0, True), done.said
+    assert "an enrollment by token then needs a new token" in done.said
+    device.token.write_text(office.ledger.new_token(expires=4e9, name=NAME, admitted=True))
     assert device("enroll", "--force").answer["changed"] is True
 
 
-def test_an_enrollment_by_token_fetches_what_a_renewal_was_cut_off_with(
+def test_a_key_that_was_refused_gives_way_to_another(device: Enrollee, office: RegistrationAuthority) -> None:
+    enroll_admitted(device, office)
+    assert device("enroll", "--force").code == 75
+    office.ledger.decide(pem.public_key_sha256(device.pending_request()), "refused")
+    refused = device("enroll", "--force")
+    assert refused.code == 77
+    for said in ("the key is refused", "the token was used for another key", "give a new one-time token"):
+        assert said in refused.said
+    device.token.write_text(office.ledger.new_token(expires=4e9, name=NAME, admitted=True))
+    assert device("enroll", "--force").answer["changed"] is True
+
+
+def test_a_new_token_is_not_spoilt_by_a_key_that_was_refused_with_the_one_before(
+    device: Enrollee, office: RegistrationAuthority
+) -> None:
+    assert device("enroll").code == 75
+    office.ledger.decide(NAME, "refused")
+    device.token.write_text(office.ledger.new_token(expires=4e9, name=NAME, admitted=True))
+    done = device("enroll")
+    assert (done.code, done.answer["changed"]) == (0, True), done.said
+
+
+def test_another_name_that_a_spent_token_did_not_get_keeps_no_pair_from_its_renewal(
     device: Enrollee, office: RegistrationAuthority
 ) -> None:
     device.token.write_text(office.ledger.new_token(expires=4e9, admitted=True))
     assert device("enroll").code == 0
+    device.config.write_text(device.config.read_text().replace(NAME, NAME.replace("001", "002")))
+    assert device("enroll", "--force").code == 77
+    done = device("renew", "--force")
+    assert (done.code, done.answer["name"]) == (0, NAME), done.said
+
+
+def test_an_expired_device_whose_token_is_for_its_new_name_enrolls_though_the_renewal_asked_first(
+    device: Enrollee, office: RegistrationAuthority
+) -> None:
+    put_expired(device)
+    new = NAME.replace("001", "002")
+    device.config.write_text(device.config.read_text().replace(NAME, new))
+    device.token.write_text(office.ledger.new_token(expires=4e9, name=new, admitted=True))
+    assert device("renew").code in {75, 77}  # for its old name; then by the pair, which opens no door any more
+    assert device("enroll").answer["changed"] is True
+
+
+def test_a_renewal_that_was_cut_off_fetches_what_the_authority_had_issued(
+    device: Enrollee, office: RegistrationAuthority
+) -> None:
+    enroll_admitted(device, office)
     first, at = device.cert.read_bytes(), 1
     while not cut_once_issued(device, office, at=at):
         at += 1
     request = device.pending_request()
     assert device.cert.read_bytes() == first
-    device.token.write_text(office.ledger.new_token(expires=4e9, name=NAME))
-    done = device("enroll", "--force")
+    done = device("renew", "--force")
     assert (done.code, done.answer["changed"]) == (0, True), done.said
     assert pem.belong_together(device.key.read_bytes(), request)
     assert len(office.ledger.entries()) == 2

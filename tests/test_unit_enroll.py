@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from agent.config.sections import EnrollConfig
+
 UNIT: Final = (Path(__file__).parent.parent / "systemd/sensor-agent-enroll.service").read_text(encoding="utf-8")
 DAY: Final = 86_400
 
@@ -35,8 +37,9 @@ class Board:
     def _run(self, key: str, **environ: str) -> int:
         (line,) = re.findall(rf"^{key}=/bin/sh -c '(.*)'$", UNIT, flags=re.MULTILINE)
         line = line.replace("/var/lib/sensor-agent-identity", str(self.mark.parent))
-        line = line.replace("/etc/sensor-agent", str(self.token.parent))
-        return subprocess.run(["/bin/sh", "-c", line], env={"PATH": "/usr/bin:/bin", **environ}, check=False).returncode
+        line = line.replace("/etc/sensor-agent", str(self.directory / "etc"))
+        environ = {"PATH": "/usr/bin:/bin", "TOKEN": str(self.token), **environ}
+        return subprocess.run(["/bin/sh", "-c", line], env=environ, check=False).returncode
 
 
 @pytest.fixture
@@ -59,6 +62,27 @@ def test_the_refused_one_is_tried_again_after_a_day_and_a_skipped_run_does_not_p
     yesterday = time.time() - DAY - 60
     os.utime(board.mark, (yesterday, yesterday))
     board.ended("exec-condition", "77")  # systemd still has the status of the run before
+    assert board.asks()
+
+
+def test_a_token_that_is_kept_elsewhere_is_compared_there(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    board.token = tmp_path / "elsewhere"
+    board.token.write_text("first")
+    board.ended("exit-code", "77")
+    assert not board.asks()
+    board.token.write_text("another")
+    assert board.asks()
+
+
+def test_where_the_token_is_says_a_line_that_a_drop_in_can_replace() -> None:
+    assert f"\nEnvironment=TOKEN={EnrollConfig().token_file}\n" in UNIT
+    assert UNIT.count('"$TOKEN"') == 2
+
+
+def test_a_note_of_the_future_by_a_clock_that_was_wrong_holds_nobody_up(board: Board) -> None:
+    future = time.time() + 365 * DAY
+    os.utime(board.mark, (future, future))
     assert board.asks()
 
 

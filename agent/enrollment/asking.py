@@ -33,7 +33,7 @@ def request_for(
     """The pending key and request, made now unless an earlier try for the same left them; on disk when this returns.
 
     `like` is the certificate that is renewed: the request repeats its names. `shared`: `enroll` and `renew` go on with
-    one another's; not so beside a pair that is valid, whose renewal must not depend on what a token is waited for with.
+    one another's. Not where a valid pair renews itself: its issuer knows the other key as the token's.
     """
     names = certificate_in(like)
     words: list[object] = [wish.name, wish.key_type, wish.subject, names.name if names else ""]
@@ -43,7 +43,7 @@ def request_for(
         report.done("key", f"kept from an earlier try (public key {pem.public_key_sha256(request)[:16]}…)")
         return key, request
     if store.request.stage() in ASKED:
-        report.done("request", "the earlier one is dropped; if that was by token, it needs a new token", ok=False)
+        report.done("request", "one already sent is dropped; an enrollment by token then needs a new token", ok=False)
     store.request.forget()
     key = pem.new_key(wish.key_type)
     request = pem.signing_request(key, name=wish.name, subject=wish.subject, like=like)
@@ -95,7 +95,7 @@ def ask(
             issued = issuer.issue(request, validity_days=wish.validity_days)
         except Refused as error:
             if NEVER.search(str(error)):
-                store.request.forget()  # the next run makes another
+                store.request.forget()  # room for another
             raise
         report.done("request", f"{issuer.name} issued {issued.issuer_id or 'a certificate'} for {wish.name}")
         return issued

@@ -9,6 +9,7 @@ from agent.enrollment.patience import Patience
 from agent.enrollment.records import Probe, Report, Seen, Wish, unprobed
 from agent.enrollment.standing import current, recovered
 from agent.enrollment.taking import settle, take
+from agent.errors import Refused
 from agent.identity import IdentityState, paths
 from agent.identity_store import IdentityStore
 from agent.issuers import Issuer
@@ -43,7 +44,14 @@ def enroll(
             issuer = None
             if certificate is None:
                 issuer = undo.enter_context(closing(make_issuer()))
-                certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+                try:
+                    certificate = ask(wish, store, issuer, request, patience=patience, report=report)
+                except Refused as error:
+                    if store.request.stage() is not None:
+                        raise
+                    report.done("key", str(error), ok=False)  # the token may be for another
+                    key, request = request_for(wish, store, report)
+                    certificate = ask(wish, store, issuer, request, patience=patience, report=report)
             seen = take(
                 wish, store, (key, request, certificate), before=found, probe=probe, patience=patience, report=report
             )

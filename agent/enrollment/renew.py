@@ -102,7 +102,7 @@ def _renew(
         # before the key: without an issuer nothing is begun that nobody would end
         if (credentials.by_hand or store.request.part("certificate.pem") is None) and (issuer := made()) is None:
             return
-        shared = found.state is not IdentityState.ACTIVE
+        shared = found.state is not IdentityState.ACTIVE or credentials.by_pair is None
         key, request = request_for(wish, store, report, like=like, shared=shared)
         certificate = kept(store, request, patience=patience)
         while certificate is None:
@@ -113,7 +113,7 @@ def _renew(
             except AgentError as error:
                 if isinstance(error, Refused) and (issuer := made()) is not None:
                     report.done("token", str(error), ok=False)
-                    if store.request.stage() is None:  # refused for its key
+                    if store.request.stage() is None:
                         key, request = request_for(wish, store, report, like=like)
                     continue
                 if found.state is IdentityState.EXPIRED:
