@@ -93,23 +93,24 @@ def make_door(tls: Tls, certificate: Path, key: Path, client_ca: Path | None) ->
         context.verify_mode = ssl.CERT_OPTIONAL
         context.load_verify_locations(client_ca)
 
-    def accept(connection: socket.socket) -> Link:
-        tls_socket = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        try:
-            tls_socket.do_handshake()
-        except OSError:
-            tls_socket.close()
-            raise
-        shown = tls_socket.getpeercert(binary_form=True)
-        visitor = Visitor(SUCCESS, hashlib.sha256(shown).hexdigest()) if shown else Visitor()
-        return Link(
-            cast("BinaryIO", tls_socket.makefile("rb", -1)),
-            cast("BinaryIO", tls_socket.makefile("wb", -1)),
-            visitor,
-            lambda: _close_stdlib(tls_socket),
-        )
+    return lambda connection: stdlib_link(context, connection)
 
-    return accept
+
+def stdlib_link(context: ssl.SSLContext, connection: socket.socket) -> Link:
+    """The link of a connection after its handshake by that context, which has verified what is shown. Raises OSError."""
+    tls_socket = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    try:
+        tls_socket.do_handshake()
+    except OSError:
+        tls_socket.close()
+        raise
+    shown = tls_socket.getpeercert(binary_form=True)
+    return Link(
+        cast("BinaryIO", tls_socket.makefile("rb", -1)),
+        cast("BinaryIO", tls_socket.makefile("wb", -1)),
+        Visitor(SUCCESS, hashlib.sha256(shown).hexdigest()) if shown else Visitor(),
+        lambda: _close_stdlib(tls_socket),
+    )
 
 
 def _close_stdlib(tls_socket: ssl.SSLSocket) -> None:

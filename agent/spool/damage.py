@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.spool import blank, salvage, store, table
+from agent.spool.damaged_files import place
 from agent.spool.table import State
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def move_aside(path: Path, *, max_readings: int) -> None:
     """
     before = [(number, each) for number, each in damaged_files(path) if not each.samefile(path)]
     number = max((number for number, _ in before), default=0) + 1
-    damaged = path.with_name(f"{path.name}.damaged-{number}")
+    damaged = place(path, number)
     try:
         for _, old in before[: len(before) + 1 - KEPT]:
             old.unlink(missing_ok=True)
@@ -110,7 +111,7 @@ def _ends(db: sqlite3.Connection, state: State) -> tuple[int, int]:
         if type(low) is int and type(high) is int and 0 < low <= high + 1 <= state.next_seq:
             below = [seq for (seq,) in _readable(db, "SELECT min(seq) FROM reading") if type(seq) is int]
             beyond = [*_readable(db, f"SELECT 1 FROM reading WHERE seq > {high} LIMIT 1")]  # written by an older agent
-            return min(low, *below, low), state.next_seq - 1 if beyond else high
+            return min([low, *below]), state.next_seq - 1 if beyond else high
     return 1, state.next_seq - 1
 
 

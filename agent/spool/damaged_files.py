@@ -13,6 +13,11 @@ ROWS: Final = (
 )
 
 
+def place(spool: Path, number: int) -> Path:
+    """Where the damaged file of that number is kept."""
+    return spool.with_name(f"{spool.name}.damaged-{number}")
+
+
 class DamagedFiles:
     """Those of the spool at `path`, by their numbers; opened when they are needed."""
 
@@ -34,7 +39,7 @@ class DamagedFiles:
                 found.append(row)
         except sqlite3.DatabaseError as error:
             if store.primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}:
-                raise TryLater(f"spool: {self._place(file)}: {error}") from error
+                raise TryLater(f"spool: {place(self._path, file)}: {error}") from error
             return found, True
         return found, False
 
@@ -47,7 +52,7 @@ class DamagedFiles:
 
     def _connection(self, file: int) -> sqlite3.Connection:
         if file not in self._open:
-            path = self._place(file)
+            path = place(self._path, file)
             if not path.exists():
                 raise FileNotFoundError(path)
             uri = f"{path.absolute().as_uri()}?psow=0&mode=rw"
@@ -57,6 +62,3 @@ class DamagedFiles:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA cache_size=-64")
         return self._open[file]
-
-    def _place(self, file: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.damaged-{file}")

@@ -153,11 +153,9 @@ class Salvage:
     def _ahead(self, low: int, high: int, file: int, dead: int) -> list[Range]:
         """What to try next where nothing can be read of `low`; what lies before the first of these is given up."""
         if dead < DEAD:
-            middle = (low + high) // 2
-            if (
-                low == high
-            ):  # once more alone where rows were found before it: the last may have gone with the step onward
+            if low == high:  # where rows were found before it, alone once more: it may have gone with the step onward
                 return [] if dead else [Range(low, high, file)]
+            middle = (low + high) // 2
             return [Range(low, middle, file), Range(middle + 1, high, file)]
         onward = low + min(STRIDE << max(0, dead - DEAD - STRIDES), (high - low + 1) // 2 or 1)
         if onward > high:

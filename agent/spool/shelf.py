@@ -154,8 +154,9 @@ class Shelf:
         self.last_seconds = max(latest, self.last_seconds)
         self.pending += added
         self.held += sum(row[4] != 0 for row in rows)
-        self.damaged += sum(count for count, _ in lost)
-        source.count(piece, saved=added, lost=sum(count for count, _ in lost))
+        gone = sum(count for count, _ in lost)
+        self.damaged += gone
+        source.count(piece, saved=added, lost=gone)
 
     def _counted(self, lost: "Sequence[Lost]", *, room: int) -> list[tuple[int, "Lost"]]:
         """How many of those numbers at the most were readings that had not left; `room` in all, as a file holds no more."""

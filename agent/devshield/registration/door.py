@@ -4,16 +4,14 @@ A client certificate is trusted for itself, not for who signed it: the zone's au
 what counts is that this key was certified here.
 """
 
-import contextlib
-import hashlib
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
-from agent.devshield.edge import SUCCESS, Link, Visitor
+from agent.devshield.edge import Link, stdlib_link
 from agent.errors import ConfigError
 
 IDLE_SECONDS: Final = 30.0  # for a handshake, or for the next byte
@@ -53,23 +51,4 @@ class Door:
     def __call__(self, connection: socket.socket) -> Link:
         """The link of a connection, after its handshake. Raises OSError."""
         connection.settimeout(IDLE_SECONDS)
-        tls = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        try:
-            tls.do_handshake()
-        except OSError:
-            tls.close()
-            raise
-        shown = tls.getpeercert(binary_form=True)
-
-        def close() -> None:
-            tls.settimeout(0.0)  # say goodbye, but do not wait for the other end's
-            with contextlib.suppress(OSError, ValueError):
-                tls.unwrap()
-            tls.close()
-
-        return Link(
-            cast("BinaryIO", tls.makefile("rb", -1)),
-            cast("BinaryIO", tls.makefile("wb", -1)),
-            Visitor(SUCCESS, hashlib.sha256(shown).hexdigest()) if shown else Visitor(),
-            close,
-        )
+        return stdlib_link(self._context, connection)
